@@ -1,0 +1,1 @@
+"""Deploy HPE ProLiant servers with Ironic through iLO virtual media and iSCSI."""

@@ -1,0 +1,135 @@
+"""The vocabulary of the door to an iLO."""
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class PowerState(enum.StrEnum):
+    """A server's power, as its iLO reports it."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Device(enum.StrEnum):
+    """A virtual media drive, by its RIBCL name."""
+
+    FLOPPY = "FLOPPY"
+    CDROM = "CDROM"
+
+
+class BootDevice(enum.StrEnum):
+    """What a server boots from, by its RIBCL name."""
+
+    NORMAL = "NORMAL"
+    CDROM = "CDROM"
+    FLOPPY = "FLOPPY"
+    HDD = "HDD"
+    NETWORK = "NETWORK"
+
+
+class BootMode(enum.StrEnum):
+    """BIOS or UEFI, by the name that RIBCL uses."""
+
+    LEGACY = "LEGACY"
+    UEFI = "UEFI"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach one iLO.
+
+    :ivar address: host name, IPv4 or IPv6 address without brackets.
+    :ivar verify_ca: verify the certificate against the system's CAs (``True``), against this
+        CA file or directory (a path), or not at all (``False``).
+    :ivar timeout: seconds for one exchange with the iLO, connecting included.
+    :ivar power_timeout: seconds until a power change must be visible.
+    :ivar busy_timeout: seconds for which refusals (a server in POST) are retried.
+    """
+
+    address: str
+    username: str
+    password: str = field(repr=False)
+    port: int = 443
+    verify_ca: bool | str = True
+    timeout: float = 60.0
+    power_timeout: float = 120.0
+    busy_timeout: float = 600.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """What answers at the address: ``ProLiant DL380p Gen8``, ``iLO 4``, ``2.55``, licence."""
+
+    model: str
+    processor: str
+    firmware: str
+    license_type: str
+
+
+@dataclass(frozen=True)
+class MediaStatus:
+    """One virtual media drive, as the iLO reports it.
+
+    :ivar connected: the server sees the drive now.
+    :ivar boot_once: the medium is connected at the next start of the server, for one boot.
+    """
+
+    inserted: bool
+    connected: bool
+    boot_once: bool
+    url: str = field(repr=False, default="")
+
+
+class Bmc(Protocol):
+    """One iLO. Every method has a deadline and raises ``BmcError``'s subclasses.
+
+    Methods that change something are idempotent, retry refusals during POST for
+    ``Access.busy_timeout`` seconds, and return once a read-back shows the change.
+    """
+
+    def product(self) -> Product:
+        """Tell what answers: model, management processor, firmware, licence."""
+
+    def get_power_state(self) -> PowerState:
+        """Read the server's power."""
+
+    def power_on(self) -> None:
+        """Power the server on; nothing happens when it is on."""
+
+    def power_off(self) -> None:
+        """Power the server off hard, by holding its button; nothing happens when it is off."""
+
+    def reset(self) -> None:
+        """Reset a running server; power on one that is off."""
+
+    def check_virtual_media(self) -> None:
+        """Raise ``BmcFeatureMissing`` unless the licence includes scripted virtual media."""
+
+    def get_media_status(self, device: Device) -> MediaStatus:
+        """Read a drive."""
+
+    def insert_media(self, device: Device, url: str) -> None:
+        """Put an image into a drive, to be connected at the next start, for one boot.
+
+        An image already in the drive is ejected first.
+        """
+
+    def eject_media(self, device: Device) -> None:
+        """Empty a drive; an empty one is left alone."""
+
+    def get_one_time_boot(self) -> BootDevice:
+        """Read what the next start boots from; ``NORMAL`` when nothing is set."""
+
+    def set_one_time_boot(self, device: BootDevice) -> None:
+        """Choose what the next start, and only that one, boots from."""
+
+    def get_persistent_boot(self) -> list[BootDevice]:
+        """Read the boot order, the first tried first; devices without a name here are left out."""
+
+    def set_persistent_boot(self, device: BootDevice) -> None:
+        """Move a device to the front of the boot order."""
+
+    def get_boot_mode(self) -> BootMode:
+        """Read the boot mode; a server that knows none (Gen8) boots LEGACY."""
