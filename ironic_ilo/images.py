@@ -1,0 +1,272 @@
+"""Make the two images that virtual media carries: a FAT floppy and a bootable ISO.
+
+Both are made alike: what goes in is staged in a private directory, an unprivileged tool packs
+it, and the finished file appears under its name at once, readable by its owner alone. Nothing is
+mounted. The same inputs give the same bytes, at any time and in any directory: a shared boot ISO
+can be built again, and its name is a hash of what goes into it.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ironic_ilo.exception import ImageError, InvalidInput, ProcessError
+from ironic_ilo.execute import execute
+
+FLOPPY_LABEL = "ir-vfd-dev"
+"""The volume label by which a deploy ramdisk finds its floppy (ironic-python-agent's too)."""
+
+# The first second that FAT can express (1980-01-01 UTC); both tools stamp it on everything.
+_FIXED_TIME = {"SOURCE_DATE_EPOCH": "315532800", "TZ": "UTC"}
+_SECONDS_TO_PACK = 300.0
+
+_FLOPPY_KIB = 1440
+_FLOPPY_CONTENT_KIB = 1400  # what the FATs and the root directory leave of it, with a margin
+_CLUSTER_KIB = 32  # the largest that mkfs.fat chooses below 32 GiB
+_FAT_OVERHEAD_KIB = 512
+
+# What stands for itself in FAT and on mtools' command line (which reads "x:" as a drive).
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_FAT_LABEL = re.compile(r"[A-Za-z0-9_-]{1,11}")
+_ISO_VOLUME_ID = re.compile(r"[A-Z0-9_]{1,32}")  # d-characters, ECMA-119 section 8.4.6
+
+# Linux on x86 takes 2047 (COMMAND_LINE_SIZE); isolinux adds BOOT_IMAGE= and initrd= to ours.
+_MAX_KERNEL_PARAMS_BYTES = 1900
+
+
+@dataclass(frozen=True)
+class IsolinuxFiles:
+    """Where isolinux lives: the places of Debian's packages isolinux and syslinux-common."""
+
+    isolinux_bin: Path = Path("/usr/lib/ISOLINUX/isolinux.bin")
+    ldlinux_c32: Path = Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
+
+
+@dataclass(frozen=True)
+class _BootLoader:
+    """What one firmware needs on an ISO.
+
+    :ivar files: what to add, by path on the ISO, in the order in which it is read.
+    :ivar options: the El Torito entry, as options of ``xorriso -as mkisofs``.
+    """
+
+    files: Mapping[str, Path | bytes]
+    options: Sequence[str]
+
+
+def create_vfat_image(
+    output_file: Path,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    files: Mapping[str, Path | bytes] | None = None,
+    parameters_file: str = "parameters.txt",
+    label: str = FLOPPY_LABEL,
+) -> None:
+    """Make a FAT image with a parameter file and other files at its root.
+
+    It is a 1440 KiB floppy, or larger by whole MiB when the content needs it. It may carry
+    secrets: only its owner can read it, and no temporary copy is left behind.
+
+    :param output_file: replaced, whole or not at all.
+    :param parameters: written as ``key=value`` lines, UTF-8, in this order.
+    :param files: paths or contents, by name.
+    :raises InvalidInput: a key, value, name, label or source file is no good; nothing was written.
+    :raises ImageError: it could not be made.
+    """
+    files = files or {}
+    own = {} if parameters is None else {parameters_file: _parameter_lines(parameters)}
+    _check_names([*own, *files])
+    content: dict[str, Path | bytes] = {**own, **files}
+    _check_matches("volume label", label, _FAT_LABEL)
+    _check_sources(content)
+    with _making(output_file) as (tree, image):
+        _stage(tree, content)
+        serial = _digest(tree, content)[:8]
+        # mkfs.fat keeps a label's case, by which Linux finds it; mformat does not.
+        options = ["--invariant", "-n", label, "-i", serial]
+        _pack("mkfs.vfat", *options, "-C", image, str(_fat_kib(tree)))
+        if content:
+            _pack("mcopy", "-i", image, *(tree / name for name in content), "::")
+
+
+def create_iso_image(
+    output_file: Path,
+    *,
+    kernel: Path,
+    ramdisk: Path,
+    kernel_params: str | Sequence[str] = (),
+    volume_id: str = "IRONIC_BOOT",
+    bios: IsolinuxFiles | None = None,
+) -> None:
+    """Make an ISO 9660 image that boots a kernel at once, without a prompt.
+
+    :param output_file: replaced, whole or not at all.
+    :param kernel_params: the kernel command line, or its words.
+    :param bios: isolinux for machines that boot in BIOS mode; ``None``: Debian's.
+    :raises InvalidInput: a parameter, the volume id or a source file is no good; nothing was
+        written.
+    :raises ImageError: it could not be made.
+    """
+    params = kernel_params if isinstance(kernel_params, str) else " ".join(kernel_params)
+    _check_kernel_params(params)
+    _check_matches("volume id", volume_id, _ISO_VOLUME_ID)
+    loader = _isolinux(bios or IsolinuxFiles(), params)
+    content = {**loader.files, "vmlinuz": kernel, "initrd": ramdisk}
+    _check_sources(content)
+    with _making(output_file) as (tree, image):
+        _stage(tree, content)
+        options = [*_iso_options(volume_id), *_sort_weights(content), *loader.options]
+        _pack("xorriso", "-no_rc", "-as", "mkisofs", *options, "-o", image, tree)
+
+
+def _parameter_lines(parameters: Mapping[str, str]) -> bytes:
+    for key, value in parameters.items():
+        if not key or "=" in key:
+            raise InvalidInput(f"The parameter name {key!r} is empty or contains '='.")
+        # A value may be a secret, so it is not shown.
+        _check_one_line(f"the name of parameter {key!r}", key)
+        _check_one_line(f"the value of parameter {key!r}", value)
+    return "".join(f"{key}={value}\n" for key, value in parameters.items()).encode()
+
+
+def _check_one_line(what: str, text: str) -> None:
+    if any(char in text for char in "\n\r\0"):
+        raise InvalidInput(f"A newline or NUL stands in {what}; it must be a single line.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"A lone surrogate stands in {what}; UTF-8 cannot hold it.") from None
+
+
+def _check_kernel_params(params: str) -> None:
+    _check_one_line("the kernel parameters", params)
+    if len(params.encode()) > _MAX_KERNEL_PARAMS_BYTES:
+        raise InvalidInput(
+            f"The kernel parameters are longer than {_MAX_KERNEL_PARAMS_BYTES} bytes."
+        )
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that FAT cannot hold side by side; it does not tell case apart."""
+    seen: set[str] = set()
+    for name in names:
+        _check_matches("file name", name, _FILE_NAME)
+        if name.lower() in seen:
+            raise InvalidInput(f"Two files of a FAT image are named {name!r}.")
+        seen.add(name.lower())
+
+
+def _check_matches(what: str, text: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.fullmatch(text):
+        raise InvalidInput(f"The {what} {text!r} is not of the form {pattern.pattern}")
+
+
+def _check_sources(content: Mapping[str, Path | bytes]) -> None:
+    for name, source in content.items():
+        if isinstance(source, Path) and not source.is_file():
+            raise InvalidInput(
+                f"{source}, to become {name} of an image, is not a file.",
+                hint="Check the path, or install the package that provides it.",
+            )
+
+
+@contextmanager
+def _making(output_file: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield an empty tree to fill and a file to make, and publish that file as the output.
+
+    Both lie in a directory of their own, which nobody else can enter, beside the output: so
+    the last step is a rename, and nothing has to be hidden from others before it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{output_file.name}.", dir=output_file.parent
+        ) as private:
+            tree, image = Path(private, "tree"), Path(private, "image")
+            tree.mkdir()
+            yield tree, image
+            image.chmod(0o600)
+            image.replace(output_file)
+    except (OSError, ProcessError) as error:
+        raise ImageError(f"{output_file} could not be made: {error}") from error
+
+
+def _stage(tree: Path, content: Mapping[str, Path | bytes]) -> None:
+    """Lay out what goes into an image; files are linked to, as a ramdisk may be large."""
+    for name, source in content.items():
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, bytes):
+            target.write_bytes(source)
+        else:
+            target.symlink_to(source.resolve())
+
+
+def _pack(*argv: str | Path) -> None:
+    execute(argv, timeout=_SECONDS_TO_PACK, env=_FIXED_TIME | {"MTOOLSRC": os.devnull})
+
+
+def _fat_kib(tree: Path) -> int:
+    """Find the size of an image that holds the files of a tree."""
+    sizes = [file.stat().st_size for file in tree.iterdir()]
+    if sum(-(-size // 1024) for size in sizes) <= _FLOPPY_CONTENT_KIB:
+        return _FLOPPY_KIB
+    clusters = sum(-(-size // (_CLUSTER_KIB * 1024)) for size in sizes)
+    content = clusters * _CLUSTER_KIB
+    # A FAT entry is at most 4 bytes, there are two FATs, and a cluster is at least 512 bytes.
+    needed = content + content // 64 + _FAT_OVERHEAD_KIB
+    return -(-needed // 1024) * 1024
+
+
+def _digest(tree: Path, names: Iterable[str]) -> str:
+    """Hash names and contents of a tree's files, as hex digits."""
+    digest = hashlib.sha256()
+    for name in names:
+        with (tree / name).open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _isolinux(bios: IsolinuxFiles, kernel_params: str) -> _BootLoader:
+    """Boot with isolinux at once: no prompt, no time-out, no key held down stops it."""
+    config = f"""\
+default linux
+prompt 0
+timeout 0
+noescape 1
+label linux
+  kernel /vmlinuz
+  initrd /initrd
+  append {kernel_params}
+"""
+    files: dict[str, Path | bytes] = {
+        "isolinux/isolinux.bin": bios.isolinux_bin,
+        "isolinux/ldlinux.c32": bios.ldlinux_c32,
+        "isolinux/isolinux.cfg": config.encode(),
+    }
+    boot_image = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat"]
+    return _BootLoader(
+        files, [*boot_image, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"]
+    )
+
+
+def _iso_options(volume_id: str) -> list[str]:
+    """Fix whatever differs between two runs or two source files of the same content."""
+    dates = ["--modification-date=1980010100000000", "--set_all_file_dates", "=315532800"]
+    owners = ["-uid", "0", "-gid", "0", "-file-mode", "0444", "-dir-mode", "0555"]
+    return ["-V", volume_id, "-R", "-f", *dates, *owners]
+
+
+def _sort_weights(content: Iterable[str]) -> list[str]:
+    """Lay files out in the given order; else their inode numbers decide."""
+    names = list(content)
+    return [
+        option
+        for position, name in enumerate(names)
+        for option in ("--sort-weight", str(len(names) - position), f"/{name}")
+    ]
