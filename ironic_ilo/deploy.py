@@ -1,0 +1,276 @@
+"""Ironic's deploy interface: virtual media in, the image over iSCSI, the boot ISO in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deploy_ramdisk.network import render_network_conf
+from ironic.common import exception, metrics_utils, states
+from ironic.common.i18n import _
+from ironic.conductor import task_manager
+from ironic.conductor import utils as manager_utils
+from ironic.conf import CONF
+from ironic.drivers import base
+from ironic.drivers.modules import deploy_utils
+from oslo_log import log as logging
+
+from ironic_ilo import (
+    boot_iso,
+    deploy_secrets,
+    driver_info,
+    iscsi_deploy,
+    publisher,
+    timeline,
+    virtual_media,
+)
+from ironic_ilo.ironic_errors import translated
+
+LOG = logging.getLogger(__name__)
+METRICS = metrics_utils.get_metrics_logger(__name__)
+
+# Set while a deploy may have media in the drives and its ramdisk running.
+_MEDIA_IN_USE = "ilo_deploy_media_in_use"
+
+
+class IloVirtualMediaIscsiDeploy(base.DeployInterface):
+    """Deploys a ProLiant without PXE (specification, "IloVirtualMediaIscsiDeploy").
+
+    Steps: ``deploy`` (100) boots the deploy ramdisk and waits for its callback; ``write_image``
+    (80); ``prepare_instance_boot`` (60); ``switch_to_tenant_network`` (30); ``boot_instance`` (20).
+    """
+
+    def get_properties(self) -> dict[str, str]:
+        """Describe the properties in ``driver_info``."""
+        return driver_info.COMMON_PROPERTIES | driver_info.DEPLOY_PROPERTIES
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.validate")
+    def validate(self, task: Any) -> None:
+        """Check all that can be checked without talking to the iLO or fetching anything.
+
+        :raises MissingParameterValue: something is missing.
+        :raises InvalidParameterValue: something is wrong; the message says what to do.
+        """
+        node = task.node
+        if not task.ports:
+            raise exception.MissingParameterValue(
+                _("Node %s has no ports. Add the MAC address of its NIC: 'baremetal port create'.")
+                % node.uuid
+            )
+        task.driver.boot.validate(task)
+        iscsi_deploy.parse_instance_info(node)
+        _validate_callback(task)
+        _validate_configuration(task)
+        _refuse_silent_cleaning(node)
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.deploy")
+    @base.deploy_step(priority=100)
+    @task_manager.require_exclusive_lock
+    def deploy(self, task: Any) -> str:
+        """Boot the deploy ramdisk; it calls back when it offers the node's disk.
+
+        Everything that can be wrong without the server is found before it is touched.
+
+        :returns: DEPLOYWAIT.
+        """
+        node = task.node
+        timeline.start(node)
+        timeline.begin_stage(node, "image")
+        iscsi_deploy.cache_instance_image(task)
+        iscsi_deploy.check_boot_sources(task)
+        deploy_iso = driver_info.parse_deploy_properties(node).deploy_iso
+        iscsi_deploy.check_reachable(task, deploy_iso)
+        timeline.begin_stage(node, "attach")
+        virtual_media.check_virtual_media(task)
+        manager_utils.node_power_action(task, states.POWER_OFF)
+        with manager_utils.power_state_for_network_configuration(task):
+            task.driver.network.unconfigure_tenant_networks(task)
+            task.driver.network.add_provisioning_network(task)
+        secrets = iscsi_deploy.start_deploy(node)
+        node.set_driver_internal_info(_MEDIA_IN_USE, True)
+        node.save()
+        parameters = iscsi_deploy.build_ramdisk_parameters(node, secrets)
+        task.driver.boot.prepare_ramdisk(task, parameters, _ramdisk_files(task))
+        manager_utils.node_power_action(task, states.POWER_ON)
+        timeline.begin_stage(node, "ramdisk")
+        return str(states.DEPLOYWAIT)
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.write_image")
+    @base.deploy_step(priority=80)
+    @task_manager.require_exclusive_lock
+    def write_image(self, task: Any) -> None:
+        """Write the image to the disk that the ramdisk offers."""
+        virtual_media.cleanup_virtual_media_boot(task)
+        iscsi_deploy.continue_deploy(task)
+        iscsi_deploy.destroy_images(task.node.uuid)
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.prepare_instance_boot")
+    @base.deploy_step(priority=60)
+    @task_manager.require_exclusive_lock
+    def prepare_instance_boot(self, task: Any) -> None:
+        """Turn the ramdisk off, empty the drives, and get the instance's boot ISO ready."""
+        timeline.begin_stage(task.node, "boot_iso")
+        manager_utils.node_power_action(task, states.POWER_OFF)
+        virtual_media.eject_virtual_media(task)
+        boot_iso.prepare(task)
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.switch_to_tenant_network")
+    @base.deploy_step(priority=30)
+    @task_manager.require_exclusive_lock
+    def switch_to_tenant_network(self, task: Any) -> None:
+        """Move the node from the provisioning to the tenant networks."""
+        with manager_utils.power_state_for_network_configuration(task):
+            task.driver.network.remove_provisioning_network(task)
+            task.driver.network.configure_tenant_networks(task)
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.boot_instance")
+    @base.deploy_step(priority=20)
+    @task_manager.require_exclusive_lock
+    def boot_instance(self, task: Any) -> None:
+        """Boot the instance from its boot ISO."""
+        timeline.begin_stage(task.node, "boot")
+        task.driver.boot.prepare_instance(task)
+        manager_utils.node_power_action(task, states.POWER_ON)
+        _forget_deploy(task.node)
+        timeline.begin_stage(task.node, "active")
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.tear_down")
+    @task_manager.require_exclusive_lock
+    def tear_down(self, task: Any) -> str:
+        """Power the node off, and empty its drives.
+
+        :returns: DELETED.
+        """
+        manager_utils.node_power_action(task, states.POWER_OFF)
+        virtual_media.eject_virtual_media(task)
+        with manager_utils.power_state_for_network_configuration(task):
+            task.driver.network.unconfigure_tenant_networks(task)
+            task.driver.network.remove_provisioning_network(task)
+        return str(states.DELETED)
+
+    def prepare(self, task: Any) -> None:
+        """Do nothing (specification): a failure here would not be cleaned up."""
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.clean_up")
+    def clean_up(self, task: Any) -> None:
+        """Leave nothing of a deploy behind; called after a failure and before a tear down.
+
+        A ramdisk still running is powered off, for it holds the disk and this deploy's secrets.
+        Every part is tried even when another fails.
+
+        :raises IloOperationError: the first failure.
+        """
+        node = task.node
+        tasks: list[Callable[[], None]] = [
+            lambda: iscsi_deploy.destroy_images(node.uuid),
+            lambda: boot_iso.release(task),
+        ]
+        if node.driver_internal_info.get(_MEDIA_IN_USE):
+            tasks.append(lambda: _power_off_keeping_error(task))
+            tasks.append(lambda: task.driver.boot.clean_up_ramdisk(task))
+        else:
+            tasks.append(lambda: virtual_media.cleanup_virtual_media_boot(task))
+        try:
+            _run_all(node, tasks)
+        finally:
+            _forget_deploy(node)
+
+    def take_over(self, task: Any) -> None:
+        """Do nothing (specification): nothing of a node lives on its conductor."""
+
+    def prepare_cleaning(self, task: Any) -> None:
+        """Refuse: there is no cleaning step yet, and skipping one in silence leaks data.
+
+        :raises NodeCleaningFailure: always.
+        """
+        raise exception.NodeCleaningFailure(
+            node=task.node.uuid,
+            reason=_("deploy interface ilo-iscsi cannot clean disks yet. %s") % _CLEANING_REMEDY,
+        )
+
+
+_CLEANING_REMEDY = _(
+    "Turn automated cleaning off for the node ('baremetal node set --no-automated-clean') or in "
+    "[conductor]automated_clean, and erase its disks by other means between tenants."
+)
+
+
+def _refuse_silent_cleaning(node: Any) -> None:
+    if not manager_utils.skip_automated_cleaning(node):
+        raise exception.InvalidParameterValue(
+            _(
+                "Node %(node)s has automated cleaning on, but its deploy interface ilo-iscsi "
+                "cannot clean disks yet. %(remedy)s"
+            )
+            % {"node": node.uuid, "remedy": _CLEANING_REMEDY}
+        )
+
+
+def _validate_callback(task: Any) -> None:
+    """Check that a ramdisk will be able to call back."""
+    node = task.node
+    if "pass_deploy_info" not in task.driver.vendor.vendor_routes:
+        raise exception.InvalidParameterValue(
+            _(
+                "Node %(node)s has vendor interface %(vendor)s, which does not take the deploy "
+                "ramdisk's callback; set it to ilo."
+            )
+            % {"node": node.uuid, "vendor": node.vendor_interface}
+        )
+    url = deploy_utils.get_ironic_api_url()
+    if url.startswith("https") and not CONF.ilo.callback_ca:
+        raise exception.InvalidParameterValue(
+            _(
+                "Node %(node)s cannot be deployed: Ironic's API is at %(url)s, and the deploy "
+                "ramdisk needs [ilo]callback_ca to verify it."
+            )
+            % {"node": node.uuid, "url": url}
+        )
+
+
+def _validate_configuration(task: Any) -> None:
+    node = task.node
+    with translated(node, "use the [ilo] configuration"):
+        deploy_secrets.derive(CONF.ilo.signing_key, node.uuid, nonce="")
+        publisher.get_object_store()
+        render_network_conf(task.driver.network.get_node_network_data(task))
+
+
+def _ramdisk_files(task: Any) -> dict[str, bytes]:
+    """Make the floppy's files beside ``parameters.txt``."""
+    files = {}
+    network_conf = render_network_conf(task.driver.network.get_node_network_data(task))
+    if network_conf:
+        files["network.conf"] = network_conf.encode()
+    if CONF.ilo.callback_ca:
+        files["callback_ca.pem"] = Path(CONF.ilo.callback_ca).read_bytes()
+    return files
+
+
+def _power_off_keeping_error(task: Any) -> None:
+    """Power off; Ironic erases ``last_error`` then, which must tell why the deploy failed."""
+    node = task.node
+    last_error = node.last_error
+    try:
+        manager_utils.node_power_action(task, states.POWER_OFF)
+    finally:
+        node.last_error = last_error
+        node.save()
+
+
+def _forget_deploy(node: Any) -> None:
+    node.del_driver_internal_info(_MEDIA_IN_USE)
+    iscsi_deploy.end_deploy(node)
+
+
+def _run_all(node: Any, tasks: list[Callable[[], None]]) -> None:
+    first: Exception | None = None
+    for run in tasks:
+        try:
+            run()
+        except Exception as exc:  # noqa: BLE001 - the rest must be tried; the first is raised
+            LOG.warning(
+                "Cleaning up after node %(node)s: %(error)s", {"node": node.uuid, "error": exc}
+            )
+            first = first or exc
+    if first is not None:
+        raise first

@@ -1,0 +1,32 @@
+"""Where the minutes of a deploy go, and how far its write is, kept in the node.
+
+``driver_internal_info['ilo_deploy_timeline']`` is a list of ``{"stage": name, "at": seconds since
+the epoch}``; a stage lasts until the next one begins. ``['ilo_deploy_progress']`` describes the
+write under way: ``stage``, ``percent``, ``bytes_done``, ``bytes_total``, ``bytes_per_second``.
+"""
+
+import time
+from typing import Any
+
+TIMELINE = "ilo_deploy_timeline"
+PROGRESS = "ilo_deploy_progress"
+
+
+def start(node: Any) -> None:
+    """Begin the timeline of a new deploy."""
+    node.set_driver_internal_info(TIMELINE, [])
+    node.del_driver_internal_info(PROGRESS)
+
+
+def begin_stage(node: Any, stage: str) -> None:
+    """Note that a stage begins now, and save the node."""
+    stages = list(node.driver_internal_info.get(TIMELINE) or [])
+    stages.append({"stage": stage, "at": round(time.time(), 3)})
+    node.set_driver_internal_info(TIMELINE, stages)
+    node.save()
+
+
+def show_progress(node: Any, **progress: float | str) -> None:
+    """Replace what is known of the write under way, and save the node."""
+    node.set_driver_internal_info(PROGRESS, progress)
+    node.save()

@@ -1,0 +1,93 @@
+"""Boots a node from virtual media (specification, "Virtual media for booting")."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ironic.conf import CONF
+from oslo_log import log as logging
+
+from ironic_ilo import bmc, driver_info, images, publisher
+from ironic_ilo.bmc.types import BootDevice, Device
+from ironic_ilo.ironic_errors import translated
+
+LOG = logging.getLogger(__name__)
+
+
+def setup_virtual_media_boot(
+    task: Any,
+    boot_iso: str,
+    boot_parameters: Mapping[str, str] | None = None,
+    boot_files: Mapping[str, bytes] | None = None,
+) -> None:
+    """Make the next start of a node, and only that one, boot an ISO from virtual media.
+
+    The node should be off: media must not change under a running system, and the URLs' time
+    runs from now.
+
+    :param boot_iso: see ``publisher.make_iso_url``.
+    :param boot_parameters: written to ``parameters.txt`` on a floppy beside the ISO. Without
+        any, the floppy drive is emptied.
+    :param boot_files: further files of the floppy, content by name.
+    :raises IloOperationError: the licence lacks virtual media, or a step failed.
+    """
+    node = task.node
+    with translated(node, "attach virtual media"):
+        server = bmc.connect(driver_info.parse_access(node))
+        server.check_virtual_media()
+        if boot_parameters:
+            server.insert_media(Device.FLOPPY, _publish_floppy(node, boot_parameters, boot_files))
+        else:
+            server.eject_media(Device.FLOPPY)
+        server.insert_media(Device.CDROM, publisher.make_iso_url(task, boot_iso))
+        server.set_one_time_boot(BootDevice.CDROM)
+    LOG.info("Node %(node)s boots from virtual media at its next start", {"node": node.uuid})
+
+
+def check_virtual_media(task: Any) -> None:
+    """Check that the iLO answers, and that its licence includes virtual media.
+
+    :raises IloOperationError: it does not.
+    """
+    with translated(task.node, "use virtual media"):
+        bmc.connect(driver_info.parse_access(task.node)).check_virtual_media()
+
+
+def eject_virtual_media(task: Any) -> None:
+    """Empty both virtual media drives; empty ones are left alone.
+
+    :raises IloOperationError: a drive could not be emptied.
+    """
+    with translated(task.node, "eject virtual media"):
+        server = bmc.connect(driver_info.parse_access(task.node))
+        for device in Device:
+            server.eject_media(device)
+
+
+def cleanup_virtual_media_boot(task: Any) -> None:
+    """Remove the node's floppy image from the object store; it may be gone already.
+
+    :raises IloOperationError: the store failed; the object then expires by itself.
+    """
+    with translated(task.node, "remove the floppy image"):
+        publisher.get_object_store().delete_object(
+            CONF.ilo.swift_ilo_container, _floppy_name(task.node)
+        )
+
+
+def _floppy_name(node: Any) -> str:
+    return f"image-{node.uuid}"
+
+
+def _publish_floppy(
+    node: Any, parameters: Mapping[str, str], files: Mapping[str, bytes] | None
+) -> str:
+    store = publisher.get_object_store()
+    container = CONF.ilo.swift_ilo_container
+    ttl = publisher.helper_images_ttl()
+    with tempfile.TemporaryDirectory(dir=CONF.tempdir, prefix="ilo-floppy-") as directory:
+        floppy = Path(directory) / "floppy.img"
+        images.create_vfat_image(floppy, parameters=parameters, files=files or {})
+        store.upload_object(container, _floppy_name(node), floppy, delete_after=ttl)
+    return store.get_tmp_url(container, _floppy_name(node), ttl, suffix=".img")
