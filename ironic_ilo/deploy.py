@@ -35,8 +35,9 @@ _MEDIA_IN_USE = "ilo_deploy_media_in_use"
 class IloVirtualMediaIscsiDeploy(base.DeployInterface):
     """Deploys a ProLiant without PXE (specification, "IloVirtualMediaIscsiDeploy").
 
-    Steps: ``deploy`` (100) boots the deploy ramdisk and waits for its callback; ``write_image``
-    (80); ``prepare_instance_boot`` (60); ``switch_to_tenant_network`` (30); ``boot_instance`` (20).
+    Its steps, by priority: ``deploy`` (100) boots the deploy ramdisk and waits for its callback,
+    ``write_image`` (80), ``prepare_instance_boot`` (60), ``switch_to_tenant_network`` (30),
+    ``boot_instance`` (20).
     """
 
     def get_properties(self) -> dict[str, str]:

@@ -61,7 +61,7 @@ class IloManagement(base.ManagementInterface):
     def get_boot_device(self, task: Any) -> dict[str, Any]:
         """Read what the next start boots from.
 
-        :returns: ``boot_device`` (``None``: of a kind that Ironic has no name for), ``persistent``.
+        :returns: ``boot_device`` (``None``: one that Ironic has no name for) and ``persistent``.
         :raises IloOperationError: the iLO did not say.
         """
         with translated(task.node, "read the boot device"):
