@@ -1,0 +1,271 @@
+"""The emulator's configuration file.
+
+Every check is made before anything starts, and every error names the place in the file.
+"""
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+from ilo_emulator.profile import PROFILES, Profile
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_PORTS = range(65536)
+_NAMESPACE = UUID("c3f1e5a2-9f0b-4b0e-8f27-6c1f0d3a7e55")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text says where and why."""
+
+
+class Accel(StrEnum):
+    """How QEMU runs the guest: ``auto`` is KVM where it really works, else emulation."""
+
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class DiskInterface(StrEnum):
+    """The controller through which the guest sees its disk."""
+
+    AHCI = "ahci"
+    VIRTIO = "virtio"
+    MEGASAS = "megasas"
+
+
+class Nic(StrEnum):
+    """The network card that the guest sees."""
+
+    E1000E = "e1000e"
+    E1000 = "e1000"
+    VIRTIO = "virtio"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address and a TCP port; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class QemuConfig:
+    """The machine behind an iLO.
+
+    :ivar disk: a qcow2 file, created when absent; it survives power cycles.
+    :ivar iscsi_portal: where the guest's port 3260 is reached from outside.
+    """
+
+    disk: Path
+    disk_size_gib: int
+    memory_mib: int
+    cpus: int
+    disk_interface: DiskInterface
+    nic: Nic
+    mac: str
+    iscsi_portal: Endpoint | None
+    accel: Accel
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """One emulated server. ``qemu`` is ``None`` for a paper machine."""
+
+    name: str
+    listen: Endpoint
+    username: str
+    password: str = field(repr=False)
+    profile: Profile
+    serial_number: str
+    uuid: UUID
+    qemu: QemuConfig | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole file. ``state_dir`` takes everything that the emulator writes."""
+
+    state_dir: Path
+    control: Endpoint
+    ready_file: Path | None
+    servers: tuple[ServerConfig, ...]
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file; relative paths in it are relative to the file.
+
+    :raises ConfigError: it cannot be read, or something in it is missing, unknown or wrong.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    top = _Table(document, "the file", path.resolve().parent)
+    emulator, servers = top.table("emulator"), top.tables("server")
+    top.end()
+    config = Config(
+        state_dir=emulator.path("state_dir"),
+        control=emulator.endpoint("control", "127.0.0.1:0"),
+        ready_file=emulator.path("ready_file") if "ready_file" in emulator.left else None,
+        servers=tuple(_server(table) for table in servers),
+    )
+    emulator.end()
+    _check_together(config)
+    return config
+
+
+def _server(table: "_Table") -> ServerConfig:
+    name = table.matching("name", _NAME, "letters, digits and inner dashes")
+    table.place = f"server {name!r}"
+    profile = table.text("generation", "ilo4-gen8")
+    if profile not in PROFILES:
+        raise table.error("generation", f"must be one of {', '.join(PROFILES)}")
+    server = ServerConfig(
+        name=name,
+        listen=Endpoint(table.address("address"), table.integer("port", 443, _PORTS)),
+        username=table.text("username", "Administrator"),
+        password=_password(table),
+        profile=PROFILES[profile],
+        serial_number=table.text("serial_number", f"CZ{uuid5(_NAMESPACE, name).hex[:8].upper()}"),
+        uuid=table.uuid("uuid", uuid5(_NAMESPACE, f"system {name}")),
+        qemu=_machine(table),
+    )
+    table.end()
+    return server
+
+
+def _password(table: "_Table") -> str:
+    if "password_file" not in table.left:
+        return table.text("password")
+    path = table.path("password_file")
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, ValueError) as error:
+        raise table.error("password_file", f"cannot be read: {error}") from error
+
+
+def _machine(table: "_Table") -> QemuConfig | None:
+    if table.choice("machine", "paper", ("paper", "qemu")) == "paper":
+        return None
+    qemu = table.table("qemu")
+    config = QemuConfig(
+        disk=qemu.path("disk"),
+        disk_size_gib=qemu.integer("disk_size_gib", 8, range(1, 65537)),
+        memory_mib=qemu.integer("memory_mib", 1024, range(64, 1 << 20)),
+        cpus=qemu.integer("cpus", 2, range(1, 65)),
+        disk_interface=DiskInterface(qemu.choice("disk_interface", "ahci", DiskInterface)),
+        nic=Nic(qemu.choice("nic", "e1000e", Nic)),
+        mac=qemu.matching("mac", _MAC, "six hex pairs with colons"),
+        iscsi_portal=qemu.endpoint("iscsi_portal") if "iscsi_portal" in qemu.left else None,
+        accel=Accel(qemu.choice("accel", "auto", Accel)),
+    )
+    qemu.end()
+    return config
+
+
+def _check_together(config: Config) -> None:
+    if not ipaddress.ip_address(config.control.host).is_loopback:
+        # It shows signed URLs and controls machines, without asking who calls.
+        raise ConfigError("emulator: control must be a loopback address")
+    alike: dict[str, list[str]] = {
+        "name": [server.name for server in config.servers],
+        "address and port": [str(each.listen) for each in config.servers if each.listen.port],
+        "disk": [str(each.qemu.disk) for each in config.servers if each.qemu],
+    }
+    for what, values in alike.items():
+        if len(set(values)) != len(values):
+            raise ConfigError(f"two servers have the same {what}")
+
+
+class _Table:
+    """A TOML table whose keys are taken one by one, so that what is left over is unknown."""
+
+    def __init__(self, values: object, place: str, base: Path) -> None:
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{place} must be a table")
+        self.left: dict[str, Any] = dict(values)
+        self.place = place
+        self._base = base
+
+    def error(self, key: str, problem: str) -> ConfigError:
+        return ConfigError(f"{self.place}: {key} {problem}")
+
+    def end(self) -> None:
+        if self.left:
+            raise ConfigError(f"{self.place}: unknown: {', '.join(sorted(self.left))}")
+
+    def table(self, key: str) -> "_Table":
+        return _Table(self._take(key, None), f"{self.place}: {key}", self._base)
+
+    def tables(self, key: str) -> list["_Table"]:
+        values = self._take(key, None)
+        if not isinstance(values, list) or not values:
+            raise self.error(key, f"must be given as [[{key}]]")
+        return [_Table(value, f"{key} {n}", self._base) for n, value in enumerate(values, 1)]
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._take(key, default)
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self.error(key, "must be a text that is not empty")
+        return value
+
+    def integer(self, key: str, default: int, allowed: range) -> int:
+        value = self._take(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+            raise self.error(key, f"must be a number from {allowed[0]} to {allowed[-1]}")
+        return value
+
+    def choice(self, key: str, default: str, allowed: Any) -> str:
+        value = self.text(key, default)
+        if value not in tuple(allowed):
+            raise self.error(key, f"must be one of {', '.join(allowed)}")
+        return value
+
+    def matching(self, key: str, pattern: re.Pattern[str], meaning: str) -> str:
+        value = self.text(key)
+        if not pattern.fullmatch(value):
+            raise self.error(key, f"must be {meaning}")
+        return value
+
+    def path(self, key: str) -> Path:
+        return self._base / Path(self.text(key)).expanduser()
+
+    def address(self, key: str) -> str:
+        try:
+            return str(ipaddress.ip_address(self.text(key)))
+        except ValueError as error:
+            raise self.error(key, "must be an IP address") from error
+
+    def uuid(self, key: str, default: UUID) -> UUID:
+        try:
+            return UUID(self.text(key, str(default)))
+        except ValueError as error:
+            raise self.error(key, "must be a UUID") from error
+
+    def endpoint(self, key: str, default: str | None = None) -> Endpoint:
+        host, _, port = self.text(key, default).rpartition(":")
+        try:
+            address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+        except ValueError as error:
+            raise self.error(key, "must be an IP address, a colon and a port") from error
+        if number not in _PORTS:
+            raise self.error(key, f"must have a port from 0 to {_PORTS[-1]}")
+        return Endpoint(str(address), number)
+
+    def _take(self, key: str, default: object) -> Any:
+        value = self.left.pop(key, default)
+        if value is None:
+            raise self.error(key, "is missing")
+        return value

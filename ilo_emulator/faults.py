@@ -1,0 +1,58 @@
+"""Faults that can be asked for, to see how a client bears them."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_MOST = 3600
+
+
+class InvalidFaultsError(ValueError):
+    """The faults asked for make no sense; the text says which."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How an iLO misbehaves.
+
+    :ivar slow_s: seconds that every reply takes.
+    :ivar silent: it takes requests and never answers.
+    :ivar refuse: it closes every connection before a reply.
+    :ivar drop: it closes every connection in the middle of a reply.
+    :ivar no_license: it has no licence for virtual media.
+    :ivar post_refusals: how many changes of boot settings it refuses, as if it were in POST.
+    :ivar post_s: seconds after each start during which it refuses them.
+    """
+
+    slow_s: float = 0.0
+    silent: bool = False
+    refuse: bool = False
+    drop: bool = False
+    no_license: bool = False
+    post_refusals: int = 0
+    post_s: float = 0.0
+
+    @classmethod
+    def from_json(cls, body: object) -> "Faults":
+        """Read faults from a decoded JSON object; those not named are off.
+
+        :raises InvalidFaultsError: it is no object, or a name or a value is wrong.
+        """
+        if not isinstance(body, Mapping):
+            raise InvalidFaultsError("faults must be a JSON object")
+        known = {field.name: field.type for field in dataclasses.fields(cls)}
+        for name, value in body.items():
+            if name not in known:
+                raise InvalidFaultsError(f"unknown fault {name!r}; known: {', '.join(known)}")
+            _check(name, value, type(getattr(cls, name)))
+        return cls(**body)
+
+
+def _check(name: str, value: object, wanted: type) -> None:
+    if wanted is bool:
+        if not isinstance(value, bool):
+            raise InvalidFaultsError(f"{name} must be true or false")
+        return
+    allowed: tuple[type, ...] = (int,) if wanted is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, allowed) or not 0 <= value <= _MOST:  # type: ignore[operator]
+        raise InvalidFaultsError(f"{name} must be a number from 0 to {_MOST}")

@@ -1,0 +1,244 @@
+"""One emulated iLO: its state, the machine behind it, and the faults asked for.
+
+Protocol rooms (RIBCL today) translate requests into calls of ``Ilo`` and its ``Refusal`` into
+their own errors.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ilo_emulator.config import ServerConfig
+from ilo_emulator.faults import Faults
+from ilo_emulator.machine import GuestEvent, Machine
+from ilo_emulator.state import (
+    BootDevice,
+    BootOption,
+    Device,
+    IloState,
+    InvalidValue,
+    LicenseMissing,
+    MachineFailed,
+    PostInProgress,
+    Refusal,
+    ServerIsOff,
+)
+
+LOG = logging.getLogger(__name__)
+
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True)
+class BootRecord:
+    """One start of the server: when, from what, and which media it saw."""
+
+    at: datetime
+    device: BootDevice | None
+    media: dict[Device, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """One command that a client sent, without its values."""
+
+    at: datetime
+    command: str
+
+
+class Ilo:
+    """An iLO and its server. Commands are carried out one at a time."""
+
+    def __init__(self, server: ServerConfig) -> None:
+        self.server = server
+        self.profile = server.profile
+        self.state = IloState(server.profile.boot_order)
+        self.boots: deque[BootRecord] = deque(maxlen=_REMEMBERED)
+        self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
+        self.starts = 0
+        self.is_on = False
+        self.uid_light = False
+        self._faults = Faults()
+        self._post_refusals_left = 0
+        self._started_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._events: set[asyncio.Task[None]] = set()
+        self._machine: Machine | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """The machine, once ``attach`` has been called."""
+        assert self._machine is not None  # noqa: S101 - the emulator attaches before it listens
+        return self._machine
+
+    def attach(self, machine: Machine) -> None:
+        """Put the machine behind this iLO."""
+        self._machine = machine
+
+    @property
+    def faults(self) -> Faults:
+        """How it misbehaves at present."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._faults = faults
+        self._post_refusals_left = faults.post_refusals
+
+    @property
+    def license_type(self) -> str:
+        """The licence that it has, by the name that RIBCL uses."""
+        return self.profile.unlicensed if self._faults.no_license else self.profile.licensed
+
+    def record(self, command: str) -> None:
+        """Remember that a client sent a command."""
+        self.requests.append(RequestRecord(datetime.now(UTC), command))
+
+    async def power_on(self) -> bool:
+        """Start a server that is off; tell whether it was."""
+        async with self._lock:
+            was_off = not self.is_on
+            if was_off:
+                await self._start()
+            return was_off
+
+    async def hold_power_button(self) -> bool:
+        """Take the power away from a server that is on; tell whether it was."""
+        async with self._lock:
+            was_on = self.is_on
+            await self._stop()
+            return was_on
+
+    async def press_power_button(self) -> None:
+        """Press briefly: power on, or ask the running system to power off."""
+        async with self._lock:
+            if self.is_on:
+                await self.machine.press_power_button()
+            else:
+                await self._start()
+
+    async def reset(self) -> None:
+        """Start a running server anew. In-band resets come to the same."""
+        async with self._lock:
+            if not self.is_on:
+                raise ServerIsOff("Server is currently powered off.")
+            await self._restart()
+
+    async def cold_boot(self) -> None:
+        """Take the power away and give it back; a server that is off starts."""
+        async with self._lock:
+            await self._restart()
+
+    async def insert(self, device: Device, url: str) -> None:
+        """Put an image into a drive."""
+        self._check_license()
+        async with self._lock:
+            self.state.insert(device, url)
+
+    async def eject(self, device: Device) -> None:
+        """Empty a drive."""
+        self._check_license()
+        async with self._lock:
+            self.state.eject(device)
+            await self._show_media()
+
+    async def set_drive(self, device: Device, option: str, *, protected: bool | None) -> None:
+        """Carry out SET_VM_STATUS: a ``BootOption``, or ``CONNECT`` or ``DISCONNECT``.
+
+        :param protected: the write protection, ``None`` leaves it as it is.
+        """
+        self._check_license()
+        async with self._lock:
+            self._set_boot_option(device, option)
+            if protected is not None:
+                self.state.set_write_protect(device, protected=protected)
+            await self._show_media()
+
+    def _set_boot_option(self, device: Device, option: str) -> None:
+        if option == "CONNECT":
+            self.state.connect(device)
+        elif option == "DISCONNECT":
+            self.state.disconnect(device)
+        elif option in BootOption.__members__:
+            self.state.set_boot_option(device, BootOption(option))
+        else:
+            raise InvalidValue("An invalid Virtual Media option has been given.")
+
+    async def set_one_time_boot(self, device: BootDevice | None) -> None:
+        """Choose what the next start boots from; ``None`` takes it back."""
+        self._check_post()
+        async with self._lock:
+            self.state.set_one_time_boot(device)
+
+    async def set_boot_order(self, first: list[BootDevice]) -> None:
+        """Move devices to the front of the persistent boot order."""
+        self._check_post()
+        async with self._lock:
+            self.state.set_boot_order(first)
+
+    def on_guest_event(self, event: GuestEvent) -> None:
+        """Take note that the guest reset or powered off its machine; a callback for machines."""
+        task = asyncio.get_running_loop().create_task(self._after_guest(event, self.starts))
+        self._events.add(task)
+        task.add_done_callback(self._events.discard)
+
+    async def _after_guest(self, event: GuestEvent, start: int) -> None:
+        async with self._lock:
+            if not self.is_on or self.starts != start:
+                return  # a command came first
+            LOG.info("%s: the guest did %s", self.server.name, event.name)
+            try:
+                if event is GuestEvent.RESET:
+                    await self._restart()
+                else:
+                    await self._stop()
+            except Refusal:
+                LOG.exception("%s: after the guest did %s", self.server.name, event.name)
+
+    async def close(self) -> None:
+        """Stop the machine for good."""
+        for task in self._events:
+            task.cancel()
+        async with self._lock:
+            self.is_on = False
+            await self.machine.close()
+
+    async def _restart(self) -> None:
+        await self._stop()
+        await self._start()
+
+    async def _stop(self) -> None:
+        # Even when it seems off: a guest may have ended its machine a moment ago.
+        self.is_on = False
+        await self.machine.stop()
+
+    async def _start(self) -> None:
+        plan = self.state.start()
+        self.starts += 1
+        self._started_at = time.monotonic()
+        device = await self.machine.start(plan)
+        self.is_on = True
+        self.boots.append(BootRecord(datetime.now(UTC), device, plan.media))
+        LOG.info("%s: start %d, boots from %s", self.server.name, self.starts, device)
+
+    async def _show_media(self) -> None:
+        if self.is_on:
+            await self.machine.set_media(self.state.connected_media())
+
+    def _check_license(self) -> None:
+        if self._faults.no_license:
+            raise LicenseMissing("This feature requires an iLO Advanced license.")
+
+    def _check_post(self) -> None:
+        in_post = self.is_on and time.monotonic() < self._started_at + self._faults.post_s
+        if self._post_refusals_left > 0:
+            self._post_refusals_left -= 1
+            in_post = True
+        if in_post:
+            raise PostInProgress("Boot settings cannot be modified while the server is in POST.")
+
+
+__all__ = ["BootRecord", "Ilo", "MachineFailed", "RequestRecord"]

@@ -1,0 +1,65 @@
+"""A RIBCL script from its bytes to the bytes of its reply."""
+
+import hmac
+
+from ilo_emulator.ilo import Ilo
+from ilo_emulator.ribcl.commands import SyntaxProblem, execute
+from ilo_emulator.ribcl.reply import DONE, Document, render, tag
+from ilo_emulator.ribcl.request import Command, Login, MalformedRequest, Request, parse
+
+_LOGIN_FAILED = Document(0x005F, "Login failed.")
+_USER_UNKNOWN = Document(0x000A, "User login name was not found.")
+_NO_LOGIN = (
+    DONE,
+    Document(payload=tag("INFORM", "Scripting utility should be updated to the latest version.")),
+)
+
+
+async def answer(ilo: Ilo, body: bytes) -> bytes:
+    """Carry out a script and write the reply: one document for each tag that opens or closes."""
+    return render(await _documents(ilo, body), ilo.profile.ribcl_version)
+
+
+async def _documents(ilo: Ilo, body: bytes) -> list[Document]:
+    try:
+        request = parse(body)
+    except MalformedRequest as problem:
+        return [DONE, _syntax_error(str(problem))]
+    if request.login is None:
+        return list(_NO_LOGIN)
+    refused = _refused(ilo, request.login)
+    if refused is not None:
+        ilo.record("LOGIN refused")
+        return [DONE, refused]
+    return [DONE, DONE, *await _carry_out(ilo, request), DONE, DONE]
+
+
+async def _carry_out(ilo: Ilo, request: Request) -> list[Document]:
+    documents = []
+    for block in request.blocks:
+        documents.append(DONE)
+        for command in block:
+            try:
+                documents.append(await execute(ilo, command))
+            except SyntaxProblem:
+                documents.append(_unknown(command))
+                return documents
+        documents.append(DONE)
+    return documents
+
+
+def _refused(ilo: Ilo, login: Login) -> Document | None:
+    if login.username != ilo.server.username:
+        return _USER_UNKNOWN
+    wanted = ilo.server.password.encode()
+    if any(hmac.compare_digest(given.encode(), wanted) for given in login.passwords):
+        return None
+    return _LOGIN_FAILED
+
+
+def _unknown(command: Command) -> Document:
+    return _syntax_error(command.name)
+
+
+def _syntax_error(place: str) -> Document:
+    return Document(0x0001, f'Syntax error: Line #0: syntax error near "{place}" in the line.')

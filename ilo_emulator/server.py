@@ -1,0 +1,78 @@
+"""The iLO's web server: framing as an iLO does it, and the faults of the wire."""
+
+import asyncio
+from collections.abc import Iterator
+
+from aiohttp import web
+
+from ilo_emulator import xmldata
+from ilo_emulator.ilo import Ilo
+from ilo_emulator.ribcl.session import answer
+
+_HEADERS = {
+    "Server": "Allegro-Software-RomPager/4.62",
+    "Cache-Control": "no-cache",
+    "Expires": "Thu, 26 Oct 1995 00:00:00 GMT",
+}
+# No multiple of a line's length: an iLO's chunks end in the middle of tags.
+_CHUNK = 199
+
+
+class IloServer:
+    """What one iLO answers over HTTPS."""
+
+    def __init__(self, ilo: Ilo) -> None:
+        self._ilo = ilo
+
+    def application(self) -> web.Application:
+        """Make the web application."""
+        application = web.Application()
+        application.router.add_post("/ribcl", self._ribcl)
+        application.router.add_get("/xmldata", self._xmldata)
+        return application
+
+    async def _ribcl(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        if self._ilo.faults.refuse:
+            return _cut(request)
+        reply = await answer(self._ilo, body)
+        return await self._send(request, "text/xml", reply)
+
+    async def _xmldata(self, request: web.Request) -> web.StreamResponse:
+        documents = {"all": xmldata.everything, "cpqkey": xmldata.license_key}
+        item = request.query.get("item", "").lower()
+        if self._ilo.faults.refuse:
+            return _cut(request)
+        if item not in documents:
+            raise web.HTTPNotFound
+        return await self._send(request, "application/xml", documents[item](self._ilo).encode())
+
+    async def _send(
+        self, request: web.Request, content_type: str, body: bytes
+    ) -> web.StreamResponse:
+        """Answer in chunks and close: python-hpilo reads no other framing."""
+        faults = self._ilo.faults
+        if faults.silent:
+            await asyncio.Event().wait()  # until the client gives up, or the emulator ends
+        await asyncio.sleep(faults.slow_s)
+        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": content_type})
+        response.enable_chunked_encoding()
+        response.force_close()
+        await response.prepare(request)
+        for chunk in _chunks(body[: len(body) // 2] if faults.drop else body):
+            await response.write(chunk)
+        if faults.drop:
+            return _cut(request)
+        await response.write_eof()
+        return response
+
+
+def _chunks(body: bytes) -> Iterator[bytes]:
+    return (body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK))
+
+
+def _cut(request: web.Request) -> web.StreamResponse:
+    """Break the connection off; what is returned goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
