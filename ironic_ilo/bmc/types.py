@@ -20,13 +20,17 @@ class Device(enum.StrEnum):
 
 
 class BootDevice(enum.StrEnum):
-    """What a server boots from, by its RIBCL name."""
+    """What a server boots from, by its RIBCL name.
+
+    ``OTHER`` stands for all that have no name here. It is only read.
+    """
 
     NORMAL = "NORMAL"
     CDROM = "CDROM"
     FLOPPY = "FLOPPY"
     HDD = "HDD"
     NETWORK = "NETWORK"
+    OTHER = "OTHER"
 
 
 class BootMode(enum.StrEnum):
@@ -126,7 +130,7 @@ class Bmc(Protocol):
         """Choose what the next start, and only that one, boots from."""
 
     def get_persistent_boot(self) -> list[BootDevice]:
-        """Read the boot order, the first tried first; devices without a name here are left out."""
+        """Read the boot order, the first tried first, each kind of device once."""
 
     def set_persistent_boot(self, device: BootDevice) -> None:
         """Move a device to the front of the boot order."""

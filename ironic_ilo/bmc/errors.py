@@ -1,0 +1,192 @@
+"""Everything that can go wrong at an iLO, translated once into this package's errors.
+
+Of the texts of libraries only those that cannot hold a secret are shown: proliantutils and the
+HTTP libraries put URLs into theirs. An iLO's own words arrive here free of secrets already.
+"""
+
+import http.client
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import ParseError
+
+from proliantutils import exception as proliant
+
+from ironic_ilo.bmc.https import AnswerError
+from ironic_ilo.exception import (
+    BmcBusy,
+    BmcError,
+    BmcFeatureMissing,
+    BmcLoginFailed,
+    BmcUnreachable,
+)
+
+# ilo-protocol.md 1.6. Known are the statuses; what an iLO says without a licence for virtual
+# media, or while its server is in POST, is not: there, words have to do.
+_LOGIN_STATUSES = frozenset(proliant.IloLoginFailError.statuses)
+_NO_PRIVILEGE = 0x0023
+_LICENSE_KEY = 0x002E
+_NO_IMAGE = 0x0039
+_NOT_SUPPORTED = 0x003C
+_LOGIN_WORDS = re.compile("|".join(proliant.IloLoginFailError.messages), re.IGNORECASE)
+_LICENSE_WORDS = re.compile("licen[cs]e", re.IGNORECASE)
+_PRIVILEGE_WORDS = re.compile("privilege", re.IGNORECASE)
+_UNSUPPORTED_WORDS = re.compile("syntax error|not supported|is disabled", re.IGNORECASE)
+# POST is the power-on self-test, a word of its own and in capitals.
+_BUSY_WORDS = re.compile(r"\bPOST\b|(?i:self.test|\bbusy\b|in progress|try again|not ready)")
+
+_CHECK_NETWORK = (
+    "Check that the iLO has power and network, and `ilo_address` and `client_port` in driver_info."
+)
+_CHECK_CA = (
+    "Set `ilo_verify_ca` in driver_info to the CA that signed it, and `ilo_address` to a name or "
+    "address that stands in it."
+)
+_CHECK_TLS = (
+    "Check that `client_port` in driver_info is the iLO's HTTPS port, and that its firmware is "
+    "recent enough for TLS 1.2."
+)
+_CHECK_PEER = (
+    "Check that `ilo_address` and `client_port` in driver_info are those of an iLO 4, and that "
+    "its RIBCL (XML over HTTPS) is enabled."
+)
+_CHECK_LOGIN = "Check `ilo_username` and `ilo_password` in driver_info."
+_CHECK_PRIVILEGE = "Give the account of `ilo_username` the privilege that is missing."
+_CHECK_LICENSE = "Install an iLO Advanced licence."
+_CHECK_FIRMWARE = "Check the server's generation, and update the iLO's firmware."
+_CHECK_LOG = "Look into the iLO's event log."
+_WAIT = "Let the server finish its POST, then try again."
+
+
+class RefusalError(Exception):
+    """A command that an iLO answered with a status other than zero.
+
+    :ivar status: the RIBCL status, which proliantutils drops.
+    :ivar text: the iLO's words, free of secrets.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+
+    @property
+    def means_unsupported(self) -> bool:
+        """Whether this iLO does not know the command."""
+        return self.status == _NOT_SUPPORTED or bool(_UNSUPPORTED_WORDS.search(self.text))
+
+    @property
+    def means_empty_drive(self) -> bool:
+        """Whether there was no image in the drive."""
+        return self.status == _NO_IMAGE
+
+
+@contextmanager
+def translated(name: str, action: str) -> Iterator[None]:
+    """Turn what fails inside into ``BmcError``'s subclasses.
+
+    :param name: which iLO, the start of every message.
+    :param action: what is tried, as in "could not <action>".
+    """
+    try:
+        yield
+    except RefusalError as refusal:
+        raise _from_refusal(refusal, f"{name}: could not {action}") from None
+    except FOREIGN_ERRORS as error:
+        raise _from_foreign(error, f"{name}: could not {action}") from None
+
+
+def _from_refusal(refusal: RefusalError, failure: str) -> BmcError:
+    error, hint = _judge(refusal)
+    return error(f"{failure}: it says {refusal.text!r} (0x{refusal.status:04X})", hint=hint)
+
+
+def _judge(refusal: RefusalError) -> tuple[type[BmcError], str]:
+    """Tell what a refusal is; the surest signs first."""
+    text = refusal.text
+    if refusal.status in _LOGIN_STATUSES or _LOGIN_WORDS.match(text):
+        return BmcLoginFailed, _CHECK_LOGIN
+    if refusal.status == _NO_PRIVILEGE or _PRIVILEGE_WORDS.search(text):
+        return BmcError, _CHECK_PRIVILEGE
+    if refusal.status == _LICENSE_KEY or _LICENSE_WORDS.search(text):
+        return BmcFeatureMissing, _CHECK_LICENSE
+    if _BUSY_WORDS.search(text):
+        return BmcBusy, _WAIT
+    if refusal.means_unsupported:
+        return BmcFeatureMissing, _CHECK_FIRMWARE
+    return BmcError, _CHECK_LOG
+
+
+class _Meaning(NamedTuple):
+    """What a foreign error means here, and the words for it."""
+
+    foreign: type[Exception]
+    error: type[BmcError]
+    hint: str
+    words: str | Callable[[Any], str]
+
+
+def _system_words(error: OSError) -> str:
+    return f"no connection ({error.strerror or type(error).__name__})"
+
+
+def _certificate_words(error: ssl.SSLCertVerificationError) -> str:
+    return f"its certificate is not trusted ({error.verify_message})"
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    return f"TLS failed ({error.reason or type(error).__name__})"
+
+
+def _answer_words(error: AnswerError) -> str:
+    return f"its answer is {error}"
+
+
+def _odd_words(error: Exception) -> str:
+    return f"its answer is not what RIBCL prescribes ({type(error).__name__})"
+
+
+def _class_words(error: Exception) -> str:
+    return f"proliantutils failed with {type(error).__name__}"
+
+
+# The first class that fits decides, so the specific stand before the general.
+_MEANINGS = (
+    _Meaning(TimeoutError, BmcUnreachable, _CHECK_NETWORK, "no complete answer in time"),
+    _Meaning(socket.gaierror, BmcUnreachable, _CHECK_NETWORK, _system_words),
+    _Meaning(ssl.SSLCertVerificationError, BmcUnreachable, _CHECK_CA, _certificate_words),
+    _Meaning(ssl.SSLError, BmcUnreachable, _CHECK_TLS, _tls_words),
+    _Meaning(OSError, BmcUnreachable, _CHECK_NETWORK, _system_words),
+    _Meaning(http.client.HTTPException, BmcUnreachable, _CHECK_PEER, "its answer is not HTTP"),
+    _Meaning(AnswerError, BmcUnreachable, _CHECK_PEER, _answer_words),
+    _Meaning(proliant.IloLoginFailError, BmcLoginFailed, _CHECK_LOGIN, "login failed"),
+    _Meaning(proliant.IloConnectionError, BmcUnreachable, _CHECK_NETWORK, _class_words),
+    _Meaning(proliant.IloClientInternalError, BmcUnreachable, _CHECK_PEER, _odd_words),
+    _Meaning(
+        proliant.IloCommandNotSupportedError, BmcFeatureMissing, _CHECK_FIRMWARE, _class_words
+    ),
+    _Meaning(proliant.ProliantUtilsException, BmcError, _CHECK_LOG, _class_words),
+    _Meaning(proliant.InvalidInputError, BmcError, _CHECK_LOG, _class_words),
+    # What proliantutils trips over when a reply lacks what it indexes, or is no XML.
+    *(
+        _Meaning(odd, BmcUnreachable, _CHECK_PEER, _odd_words)
+        for odd in (
+            TypeError,
+            LookupError,
+            AttributeError,
+            ValueError,
+            ParseError,
+            RecursionError,
+        )
+    ),
+)
+FOREIGN_ERRORS = tuple(meaning.foreign for meaning in _MEANINGS)
+
+
+def _from_foreign(error: Exception, failure: str) -> BmcError:
+    meaning = next(each for each in _MEANINGS if isinstance(error, each.foreign))
+    words = meaning.words if isinstance(meaning.words, str) else meaning.words(error)
+    return meaning.error(f"{failure}: {words}", hint=meaning.hint)

@@ -1,0 +1,166 @@
+"""One HTTPS exchange with a hard deadline.
+
+The standard library's client, since everything that ``requests`` adds would have to be switched
+off for a BMC: proxies, CA bundles and credentials from the environment, redirects (which would
+carry the password to another host), connection reuse, retries; and its timeouts are for one read
+each, so a peer that sends a byte a second holds its caller for ever.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ironic_ilo.bmc.waiting import Deadline
+from ironic_ilo.exception import InvalidInput
+
+_OK = 200
+# The largest reply known, GET_EMBEDDED_HEALTH, is about 200 kB.
+_MOST_BYTES = 8 * 1024 * 1024
+
+_SocketAddress = tuple[Any, ...]
+
+
+class AnswerError(Exception):
+    """It speaks HTTP, yet does not answer what was asked."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where, how and for how long to speak.
+
+    :ivar address: host name or IP address, without brackets.
+    :ivar timeout: seconds for a whole exchange: name look-up, connection, TLS, reply.
+    """
+
+    address: str
+    port: int
+    context: ssl.SSLContext
+    timeout: float
+
+
+def make_context(verify_ca: bool | str) -> ssl.SSLContext:
+    """Make TLS settings; ``verify_ca`` is that of ``Access``.
+
+    :raises InvalidInput: the CA file or directory cannot be used.
+    """
+    context = _unverified() if verify_ca is False else _verified(verify_ca)
+    context.sslsocket_class = _BoundedSocket
+    return context
+
+
+def post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
+    """Send a body, and return that of the reply.
+
+    :raises TimeoutError: the exchange was not over in time.
+    :raises OSError: the connection or (``ssl.SSLError``) TLS failed.
+    :raises http.client.HTTPException: the reply is not HTTP.
+    :raises AnswerError: the reply is cut short, too long, or has another status than 200.
+    """
+    connection = _BoundedConnection(endpoint)
+    try:
+        connection.request("POST", path, body, {"Connection": "close"})
+        return _read(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    if response.status != _OK:
+        raise AnswerError(f"HTTP status {response.status}")
+    body = response.read(_MOST_BYTES + 1)
+    if len(body) > _MOST_BYTES:
+        raise AnswerError(f"more than {_MOST_BYTES} bytes")
+    if response.length:
+        raise AnswerError(f"a reply that ends {response.length} bytes early")
+    return body
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _verified(verify_ca: bool | str) -> ssl.SSLContext:
+    if verify_ca is True:
+        return ssl.create_default_context()
+    path = Path(str(verify_ca))
+    try:
+        if path.is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise InvalidInput(
+            f"The CA file {path} of ilo_verify_ca cannot be used: {error.strerror or error}",
+            hint="Name a readable PEM file with the CA that signed the iLO's certificate.",
+        ) from None
+
+
+class _BoundedSocket(ssl.SSLSocket):
+    """A TLS socket whose reads and writes all share one deadline."""
+
+    # Set after the handshake: ``SSLContext.wrap_socket`` makes the instances.
+    deadline: Deadline
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002
+        self.settimeout(self.deadline.budget())
+        return super().read(len, buffer)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.settimeout(self.deadline.budget())
+        return super().send(data, flags)
+
+
+class _BoundedConnection(http.client.HTTPSConnection):
+    """A connection for one exchange, over by the endpoint's timeout whatever the peer does."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint.address, endpoint.port, context=endpoint.context)
+        self._tls = endpoint.context
+        self._deadline = Deadline(endpoint.timeout)
+
+    def connect(self) -> None:
+        """Connect and shake hands, both within the deadline."""
+        plain = _dial(self.host, self.port, self._deadline)
+        try:
+            # The handshake as a whole, not each read, is held to the socket's timeout.
+            plain.settimeout(self._deadline.budget())
+            encrypted = self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+        encrypted.deadline = self._deadline  # type: ignore[attr-defined]
+        self.sock = encrypted
+
+
+def _dial(address: str, port: int, deadline: Deadline) -> socket.socket:
+    """Connect to the first of a host's addresses that takes the connection."""
+    failure = OSError(f"no address for {address}")
+    for found in _look_up(address, port, deadline):
+        try:
+            return socket.create_connection(found[:2], deadline.budget())
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _look_up(address: str, port: int, deadline: Deadline) -> list[_SocketAddress]:
+    """Resolve a name in a thread that is left behind at the deadline: nothing else bounds it."""
+    future: Future[list[_SocketAddress]] = Future()
+
+    def look_up() -> None:
+        try:
+            infos = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            future.set_exception(error)
+        else:
+            future.set_result([info[4] for info in infos])
+
+    threading.Thread(target=look_up, name=f"look up {address}", daemon=True).start()
+    return future.result(deadline.budget())

@@ -1,0 +1,59 @@
+"""A scripted iLO, its certificate, and the access to it."""
+
+import datetime
+import ipaddress
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ironic_ilo.bmc import Access
+from tests.unit.bmc.scripted_ilo import ScriptedIlo
+
+PASSWORD = "canary-Pa$$w0rd"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ILOCZ1234ABCD")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("ilo") / "ilo.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def ilo(certificate: Path) -> Iterator[ScriptedIlo]:
+    server = ScriptedIlo(certificate)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def access(ilo: ScriptedIlo, certificate: Path) -> Access:
+    """A verified access to the scripted iLO, generous with time."""
+    return Access(
+        "127.0.0.1", "admin", PASSWORD, ilo.port, verify_ca=str(certificate), timeout=20.0
+    )
