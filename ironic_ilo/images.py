@@ -183,9 +183,7 @@ def _making(output_file: Path) -> Iterator[tuple[Path, Path]]:
     the last step is a rename, and nothing has to be hidden from others before it.
     """
     try:
-        with tempfile.TemporaryDirectory(
-            prefix=f".{output_file.name}.", dir=output_file.parent
-        ) as private:
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=output_file.parent) as private:
             tree, image = Path(private, "tree"), Path(private, "image")
             tree.mkdir()
             yield tree, image
