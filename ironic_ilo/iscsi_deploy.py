@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from ironic.common import checksum_utils, exception, image_service
@@ -27,6 +27,8 @@ from ironic_ilo import (
 )
 from ironic_ilo.deploy_secrets import DeploySecrets
 from ironic_ilo.ironic_errors import translated
+from ironic_ilo.iscsi import IscsiTarget
+from ironic_ilo.qemu_img import ImageFormat
 
 LOG = logging.getLogger(__name__)
 
@@ -39,8 +41,7 @@ CALLBACK = "ilo_deploy_callback"
 _CALLBACK_PARAMETERS = frozenset({"address", "key", "iqn", "error", "disks"})
 _REQUIRED_PARAMETERS = ("address", "key", "iqn")
 _MIB = 1024 * 1024
-# Ironic's own names of the formats: "gpt" is a raw image of a whole disk.
-_IMAGE_FORMATS = ("raw", "qcow2")
+_IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class CachedImage:
     """An instance image on this conductor, verified and inspected for the deploy under way."""
 
     path: Path
-    image_format: str
+    image_format: ImageFormat
     virtual_size: int
     root_uuid: str
 
@@ -336,9 +337,10 @@ def _shown(image_source: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _inspect(node: Any, info: InstanceInfo, path: Path, image_format: str) -> CachedImage:
-    if image_format not in _IMAGE_FORMATS:
-        raise _invalid(node, _("its image is of format %s, not raw or qcow2") % image_format)
+def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> CachedImage:
+    image_format = next((known for known in _IMAGE_FORMATS if known == format_name), None)
+    if image_format is None:
+        raise _invalid(node, _("its image is of format %s, not raw or qcow2") % format_name)
     with translated(node, "inspect the image"):
         found = disk.inspect_image(path, image_format)
         check_image_size(node, found.virtual_size)
@@ -373,13 +375,13 @@ def check_reachable(task: Any, href: str) -> None:
     image_service.get_image_service(href, context=task.context).validate_href(href)
 
 
-def _find_target(node: Any, callback: DeployInfo) -> disk.IscsiTarget:
+def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
     secrets = get_secrets(node)
     assert secrets is not None  # noqa: S101 - a callback is only taken with them
     address = callback.address
     host = f"[{address}]" if ":" in address else address
     portal = driver_info.parse_deploy_properties(node).iscsi_portal
-    return disk.IscsiTarget(
+    return IscsiTarget(
         portal=portal or f"{host}:{CONF.ilo.iscsi_portal_port}",
         iqn=secrets.target_iqn,
         initiator_iqn=secrets.initiator_iqn,
@@ -388,7 +390,7 @@ def _find_target(node: Any, callback: DeployInfo) -> disk.IscsiTarget:
     )
 
 
-def _write(node: Any, info: InstanceInfo, image: CachedImage, target: disk.IscsiTarget) -> None:
+def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarget) -> None:
     size = disk.read_disk_size(target, timeout=CONF.ilo.write_stall_timeout)
     layout = partitions.plan_layout(disk_size=size, root_mib=info.root_mib, swap_mib=info.swap_mib)
 

@@ -70,7 +70,7 @@ class VendorPassthru(base.VendorInterface):
 
 
 def _is_taken(node: Any, info: iscsi_deploy.DeployInfo) -> bool:
-    return node.driver_internal_info.get(iscsi_deploy.CALLBACK) == info.as_dict()
+    return bool(node.driver_internal_info.get(iscsi_deploy.CALLBACK) == info.as_dict())
 
 
 def _require_waiting(node: Any) -> None:

@@ -1,8 +1,8 @@
 from types import SimpleNamespace
 
 import pytest
-
 from ironic.common import exception
+
 from ironic_ilo import driver_info
 
 GOOD = {

@@ -102,8 +102,9 @@ def test_only_the_end_of_long_output_is_kept():
 
 def test_secret_reaches_the_program_alone():
     with execute.secret_descriptor("s3cret") as descriptor:
-        result = shell(f"cat /dev/fd/{descriptor}; tr '\\0' ' ' < /proc/$$/cmdline",
-                       pass_fds=[descriptor])
+        result = shell(
+            f"cat /dev/fd/{descriptor}; tr '\\0' ' ' < /proc/$$/cmdline", pass_fds=[descriptor]
+        )
     assert result.stdout.startswith("s3cret")
     assert result.stdout.count("s3cret") == 1
 

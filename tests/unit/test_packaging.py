@@ -3,10 +3,10 @@
 from importlib.metadata import entry_points
 
 import pytest
-from oslo_config import cfg
-
 from ironic.drivers import base
 from ironic.drivers.hardware_type import AbstractHardwareType
+from oslo_config import cfg
+
 from ironic_ilo import conf
 
 INTERFACES = {
