@@ -55,5 +55,5 @@ def test_only_the_key_is_accepted(other):
 
 @pytest.mark.parametrize("key", [None, "", "x" * 31])
 def test_short_signing_key_is_refused(key):
-    with pytest.raises(InvalidInput, match="signing_key.*32"):
+    with pytest.raises(InvalidInput, match=r"signing_key.*32"):
         deploy_secrets.derive(key, NODE, "0" * 32)

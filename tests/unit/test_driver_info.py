@@ -73,7 +73,7 @@ def test_malformed_property_is_named(name, value):
 
 
 def test_every_fault_is_named_at_once():
-    with pytest.raises(exception.InvalidParameterValue, match="client_port.*client_timeout"):
+    with pytest.raises(exception.InvalidParameterValue, match=r"client_port.*client_timeout"):
         driver_info.parse_access(node(client_port="x", client_timeout="y"))
 
 

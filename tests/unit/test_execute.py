@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_failure_tells_command_code_and_reason():
 
 
 def test_missing_program_is_named():
-    with pytest.raises(ProcessError, match="no-such-program was not found.*Install"):
+    with pytest.raises(ProcessError, match=r"no-such-program was not found.*Install"):
         execute.execute(["no-such-program"], timeout=5)
 
 
@@ -46,9 +47,8 @@ def assert_gone(pid):
             os.kill(pid, 0)
         except ProcessLookupError:
             return
-        with open(f"/proc/{pid}/stat") as stat:
-            if stat.read().rpartition(")")[2].split()[0] == "Z":
-                return
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
         time.sleep(0.05)
     pytest.fail(f"process {pid} lives on")
 
