@@ -130,7 +130,7 @@ class _Meaning(NamedTuple):
 
 
 def _system_words(error: OSError) -> str:
-    return f"no connection ({error.strerror or type(error).__name__})"
+    return f"the connection failed ({error.strerror or type(error).__name__})"
 
 
 def _certificate_words(error: ssl.SSLCertVerificationError) -> str:
@@ -155,11 +155,13 @@ def _class_words(error: Exception) -> str:
 
 # The first class that fits decides, so the specific stand before the general.
 _MEANINGS = (
-    _Meaning(TimeoutError, BmcUnreachable, _CHECK_NETWORK, "no complete answer in time"),
+    _Meaning(TimeoutError, BmcUnreachable, _CHECK_NETWORK, str),
     _Meaning(socket.gaierror, BmcUnreachable, _CHECK_NETWORK, _system_words),
     _Meaning(ssl.SSLCertVerificationError, BmcUnreachable, _CHECK_CA, _certificate_words),
     _Meaning(ssl.SSLError, BmcUnreachable, _CHECK_TLS, _tls_words),
     _Meaning(OSError, BmcUnreachable, _CHECK_NETWORK, _system_words),
+    _Meaning(UnicodeError, BmcUnreachable, _CHECK_NETWORK, "its name cannot be looked up"),
+    _Meaning(http.client.IncompleteRead, BmcUnreachable, _CHECK_PEER, "its answer is cut off"),
     _Meaning(http.client.HTTPException, BmcUnreachable, _CHECK_PEER, "its answer is not HTTP"),
     _Meaning(AnswerError, BmcUnreachable, _CHECK_PEER, _answer_words),
     _Meaning(proliant.IloLoginFailError, BmcLoginFailed, _CHECK_LOGIN, "login failed"),

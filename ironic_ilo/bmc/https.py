@@ -64,7 +64,10 @@ def post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
     connection = _BoundedConnection(endpoint)
     try:
         connection.request("POST", path, body, {"Connection": "close"})
-        return _read(connection.getresponse())
+        with connection.getresponse() as response:
+            return _read(response)
+    except TimeoutError:
+        raise TimeoutError(f"no complete answer within {endpoint.timeout:g} s") from None
     finally:
         connection.close()
 
@@ -74,9 +77,9 @@ def _read(response: http.client.HTTPResponse) -> bytes:
         raise AnswerError(f"HTTP status {response.status}")
     body = response.read(_MOST_BYTES + 1)
     if len(body) > _MOST_BYTES:
-        raise AnswerError(f"more than {_MOST_BYTES} bytes")
+        raise AnswerError(f"longer than {_MOST_BYTES} bytes")
     if response.length:
-        raise AnswerError(f"a reply that ends {response.length} bytes early")
+        raise AnswerError(f"cut off {response.length} bytes before its end")
     return body
 
 

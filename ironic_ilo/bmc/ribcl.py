@@ -123,12 +123,13 @@ class RibclBmc:
         self._eject(device, patience)
         insert, connect_at_start = self._session.insert_virtual_media, self._session.set_vm_status
         self._insist(patience, f"insert an image in {device}", insert, url, device.value)
-        self._confirm_media(device, lambda now: now.inserted, "an image")
+        # Some iLOs keep a URL's "&amp;" as it came: replies are read as if unescaped twice.
+        stored = html.unescape(url)
+        self._confirm_media(device, lambda now: now.inserted and now.url == stored, "this URL")
         self._insist(
             patience, f"set {device} to boot once", connect_at_start, device.value, "BOOT_ONCE"
         )
-        self._confirm_media(device, lambda now: now.boot_once, "the option to boot once")
-        self._confirm_media(device, lambda now: now.url == html.unescape(url), "the URL given")
+        self._confirm_media(device, lambda now: now.boot_once, "boot once")
 
     def eject_media(self, device: Device) -> None:
         """Empty a drive; an empty one is left alone."""
@@ -186,8 +187,9 @@ class RibclBmc:
                 raise
 
     def _eject(self, device: Device, patience: Deadline) -> None:
-        self._insist(patience, f"eject {device}", self._eject_unless_empty, device)
-        self._confirm_media(device, lambda now: not now.inserted, "an empty drive")
+        if self.get_media_status(device).inserted:
+            self._insist(patience, f"eject {device}", self._eject_unless_empty, device)
+            self._confirm_media(device, lambda now: not now.inserted, "an eject")
 
     def _eject_unless_empty(self, device: Device) -> None:
         try:
@@ -216,8 +218,8 @@ class RibclBmc:
         what: str,
         within: float | None = None,
     ) -> None:
-        """Read a change back until it shows; by default within the time for one exchange."""
-        seconds = self._access.timeout if within is None else within
+        """Read a change back until it shows; ``within`` is ``change_timeout`` by default."""
+        seconds = self._access.change_timeout if within is None else within
         seen = poll(read, wanted, seconds)
         if not wanted(seen):
             raise BmcStateMismatch(

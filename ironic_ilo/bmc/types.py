@@ -49,6 +49,7 @@ class Access:
         CA file or directory (a path), or not at all (``False``).
     :ivar timeout: seconds for one exchange with the iLO, connecting included.
     :ivar power_timeout: seconds until a power change must be visible.
+    :ivar change_timeout: seconds until any other change must be visible.
     :ivar busy_timeout: seconds for which refusals (a server in POST) are retried.
     """
 
@@ -59,6 +60,7 @@ class Access:
     verify_ca: bool | str = True
     timeout: float = 60.0
     power_timeout: float = 120.0
+    change_timeout: float = 30.0
     busy_timeout: float = 600.0
 
 

@@ -2,7 +2,7 @@
 
 import datetime
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
