@@ -1,0 +1,129 @@
+"""A relay before an iSCSI target: sees what an initiator asks, and is a link that can fail."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+# Opcodes of SCSI commands (SBC-3).
+SYNCHRONIZE_CACHE = 0x35
+WRITES = frozenset({0x2A, 0x8A, 0x41, 0x93, 0x42})  # WRITE, WRITE SAME (10, 16), UNMAP
+
+_CHUNK = 65536
+_SECONDS_TO_CONNECT = 10.0
+_HEADER, _DIGEST = 48, 4
+_LOGIN, _SCSI_COMMAND = 0x03, 0x01
+
+
+@dataclass
+class Session:
+    """What one connection carried.
+
+    :ivar opcodes: of the SCSI commands, in order.
+    :ivar sent: bytes from the initiator.
+    """
+
+    opcodes: list[int] = field(default_factory=list)
+    sent: int = 0
+
+
+class Relay:
+    """Forwards connections to a target; :func:`start_relay` makes it.
+
+    :ivar portal: where initiators connect.
+    :ivar sessions: one per connection, in order.
+    """
+
+    def __init__(self, listener: socket.socket, upstream: tuple[str, int]) -> None:
+        self.portal = "{}:{}".format(*listener.getsockname())
+        self.sessions: list[Session] = []
+        self.frozen = threading.Event()
+        self._listener = listener
+        self._upstream = upstream
+        self._freeze_after = self._cut_after = float("inf")
+
+    def freeze_after(self, sent: int) -> None:
+        """Forward nothing any more once a connection has sent so many bytes."""
+        self._freeze_after = sent
+
+    def cut_after(self, sent: int) -> None:
+        """Close a connection once it has sent so many bytes, and take no new ones."""
+        self._cut_after = sent
+
+    def serve(self) -> None:
+        """Accept connections until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                client, _address = self._listener.accept()
+                threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
+
+    def _serve_one(self, client: socket.socket) -> None:
+        session = Session()
+        self.sessions.append(session)
+        with client, socket.create_connection(self._upstream, _SECONDS_TO_CONNECT) as server:
+            server.settimeout(None)
+            back = threading.Thread(target=self._copy_back, args=(server, client), daemon=True)
+            back.start()
+            with contextlib.suppress(OSError):
+                self._forward(client, server, session)
+            for side in (client, server):
+                with contextlib.suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    def _forward(self, client: socket.socket, server: socket.socket, session: Session) -> None:
+        pending = bytearray()
+        while chunk := client.recv(_CHUNK):
+            session.sent += len(chunk)
+            pending += chunk
+            session.opcodes += _take_opcodes(pending)
+            if session.sent >= self._cut_after:
+                self._listener.shutdown(socket.SHUT_RDWR)
+                return
+            if session.sent >= self._freeze_after:
+                self.frozen.set()
+            if not self.frozen.is_set():
+                server.sendall(chunk)
+
+    def _copy_back(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := server.recv(_CHUNK):
+                if not self.frozen.is_set():
+                    client.sendall(chunk)
+
+
+def _take_opcodes(pending: bytearray) -> list[int]:
+    """Remove the complete PDUs (RFC 3720, section 10.2) and return their SCSI opcodes.
+
+    A header digest is taken for granted behind the login: without it nothing would parse.
+    """
+    opcodes = []
+    while len(pending) >= _HEADER:
+        kind = pending[0] & 0x3F
+        digest = 0 if kind == _LOGIN else _DIGEST
+        data = int.from_bytes(pending[5:8], "big")
+        size = _HEADER + 4 * pending[4] + digest + (data + 3) // 4 * 4
+        if len(pending) < size:
+            break
+        if kind == _SCSI_COMMAND:
+            opcodes.append(pending[32])
+        del pending[:size]
+    return opcodes
+
+
+@contextmanager
+def start_relay(address: str, upstream: str) -> Iterator[Relay]:
+    """Run a relay on any port of a loopback address before the portal ``upstream``."""
+    host, port = upstream.rsplit(":", 1)
+    with socket.create_server((address, 0)) as listener:
+        relay = Relay(listener, (host, int(port)))
+        thread = threading.Thread(target=relay.serve, daemon=True)
+        thread.start()
+        try:
+            yield relay
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join()

@@ -1,0 +1,116 @@
+"""A private tgtd: a real iSCSI target in user space, for tests of whatever speaks to one."""
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LUN = 1
+_SECONDS_TO_START = 30.0
+_SECONDS_TO_END = 10.0
+
+
+class Tgtd:
+    """One running tgtd; :func:`start_tgtd` makes it.
+
+    :ivar portal: ``host:port`` where it listens.
+    :ivar process: the daemon, for tests that freeze or end it.
+    """
+
+    def __init__(
+        self, portal: str, process: subprocess.Popen, control: tuple[list[str], dict[str, str]]
+    ) -> None:
+        self.portal = portal
+        self.process = process
+        self._tgtadm_command, self._environment = control
+        self._last_tid = 0
+
+    def add_target(
+        self,
+        iqn: str,
+        backing_file: Path,
+        *,
+        lun: int = LUN,
+        chap: tuple[str, str] | None = None,
+        initiator_iqn: str | None = None,
+        thin: bool = False,
+        sector_size: int = 512,
+    ) -> None:
+        """Offer a file as a disk.
+
+        :param chap: user and secret that an initiator must prove to know; ``None``: no proof.
+        :param initiator_iqn: the only initiator accepted; ``None``: any.
+        :param thin: punch holes for UNMAP, and say that they read as zeros (LBPRZ).
+        """
+        self._last_tid += 1
+        target = ("--mode", "target", "--tid", str(self._last_tid))
+        unit = ("--mode", "logicalunit", "--tid", str(self._last_tid), "--lun", str(lun))
+        self._tgtadm("--op", "new", *target, "-T", iqn)
+        self._tgtadm("--op", "new", *unit, "-b", str(backing_file),
+                     "--blocksize", str(sector_size))  # fmt: skip
+        if thin:
+            self._tgtadm("--op", "update", *unit, "--params", "thin_provisioning=1")
+        if chap is not None:
+            self._require_chap(chap)
+        bound = ("-I", "ALL") if initiator_iqn is None else ("-Q", initiator_iqn)
+        self._tgtadm("--op", "bind", *target, *bound)
+
+    def _require_chap(self, chap: tuple[str, str]) -> None:
+        user, secret = chap
+        account = ("--mode", "account", "--user", user)
+        self._tgtadm("--op", "new", *account, "--password", secret)
+        self._tgtadm("--op", "bind", *account, "--tid", str(self._last_tid))
+
+    def _tgtadm(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*self._tgtadm_command, *arguments], env=self._environment, check=False,
+            capture_output=True, text=True, timeout=_SECONDS_TO_START,
+        )  # fmt: skip
+        # Arguments hold a secret, which belongs in no test log either.
+        assert done.returncode == 0, f"tgtadm {arguments[:4]} failed: {done.stderr}"
+        return done.stdout
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes commands and connections."""
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not self._answers():
+            assert self.process.poll() is None, "tgtd ended: is its port or control port taken?"
+            assert time.monotonic() < deadline, "tgtd does not answer"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            return self.portal in self._tgtadm("--op", "show", "--mode", "portal")
+        except AssertionError:
+            return False
+
+
+@contextmanager
+def start_tgtd(portal: str, control_port: int) -> Iterator[Tgtd]:
+    """Run a tgtd that listens on ``portal`` alone, and end it.
+
+    :param portal: ``host:port``, an IPv6 address in brackets.
+    :param control_port: names its control socket, in a directory of its own; not a TCP port.
+    """
+    with tempfile.TemporaryDirectory(prefix="tgtd-") as directory:
+        environment = {
+            "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
+            "TGT_IPC_SOCKET": f"{directory}/control",
+        }
+        log = Path(directory, "log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["tgtd", "-f", "-C", str(control_port), "--iscsi", f"portal={portal}"],
+                env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+        command = ["tgtadm", "-C", str(control_port), "--lld", "iscsi"]
+        try:
+            tgtd = Tgtd(portal, process, (command, environment))
+            tgtd.wait_until_ready()
+            yield tgtd
+        finally:
+            process.kill()  # it ignores SIGTERM while it has targets
+            process.wait(_SECONDS_TO_END)
