@@ -6,8 +6,14 @@ from urllib.error import URLError
 import pytest
 from proliantutils import exception as proliant
 
-from ironic_ilo.bmc.errors import translated
-from ironic_ilo.exception import BmcError, BmcFeatureMissing, BmcLoginFailed, BmcUnreachable
+from ironic_ilo.bmc.errors import RefusalError, translated
+from ironic_ilo.exception import (
+    BmcBusy,
+    BmcError,
+    BmcFeatureMissing,
+    BmcLoginFailed,
+    BmcUnreachable,
+)
 
 SECRET = "http://192.0.2.1/secret.iso"
 PROLIANTUTILS_ERRORS = [
@@ -51,6 +57,36 @@ def test_the_kind_of_error(error, ours):
     with pytest.raises(ours) as caught, translated("iLO x:443", "do it"):
         raise error("x")
     assert type(caught.value) is ours
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "ours"),
+    [
+        (0x0001, "The server is in POST.", BmcBusy),
+        (0x0001, "Settings cannot be modified while the server is in POST.", BmcBusy),
+        (0x0001, "iLO is busy.", BmcBusy),
+        (0x0001, "Another operation is in progress.", BmcBusy),
+        (0x0001, "Please try again later.", BmcBusy),
+        (0x0001, "Power-on self test is running.", BmcBusy),
+        (0x0001, "Business as usual, but no posting.", BmcError),
+        (0x005F, "Login failed.", BmcLoginFailed),
+        (0x000A, "User login name was not found", BmcLoginFailed),
+        (0x0001, "Login credentials rejected.", BmcLoginFailed),
+        (0x0023, "User does NOT have correct privilege for action.", BmcError),
+        (0x002E, "License key error", BmcFeatureMissing),
+        (0x0001, "This feature requires an iLO Advanced license.", BmcFeatureMissing),
+        (0x003C, "Feature not supported - GET_PENDING_BOOT_MODE", BmcFeatureMissing),
+        (0x0001, "syntax error", BmcFeatureMissing),
+        (0x0001, "Error: RIBCLI is disabled.", BmcFeatureMissing),
+        (0x0035, "An invalid Virtual Media option has been given.", BmcError),
+    ],
+)
+def test_what_a_refusal_is(status, text, ours):
+    with pytest.raises(BmcError) as caught, translated("iLO x:443", "do it"):
+        raise RefusalError(status, text)
+    assert type(caught.value) is ours
+    assert f"could not do it: it says {text!r} (0x{status:04X})" in str(caught.value)
+    assert caught.value.hint
 
 
 def test_our_own_errors_pass():
