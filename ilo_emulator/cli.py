@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if arguments.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("qemu").setLevel(logging.WARNING)  # it reports every end of a connection
     try:
         config = load(arguments.config)
     except ConfigError as error:

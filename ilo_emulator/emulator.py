@@ -16,7 +16,9 @@ from ilo_emulator.config import Config, Endpoint, ServerConfig
 from ilo_emulator.control import Control
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.machine import PaperMachine
+from ilo_emulator.qemu import QemuMachine
 from ilo_emulator.server import IloServer
+from ilo_emulator.state import MachineFailed
 
 LOG = logging.getLogger(__name__)
 
@@ -57,9 +59,18 @@ async def running(config: Config) -> AsyncIterator[None]:
 
 async def _start_machine(server: ServerConfig, config: Config, stack: AsyncExitStack) -> Ilo:
     ilo = Ilo(server)
-    (config.state_dir / server.name).mkdir(mode=0o700, exist_ok=True)
-    ilo.attach(PaperMachine(ilo.on_guest_event))
+    directory = config.state_dir / server.name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if server.qemu is None:
+        ilo.attach(PaperMachine(ilo.on_guest_event))
+        return ilo
+    machine = QemuMachine(server, server.qemu, directory, ilo.on_guest_event)
+    ilo.attach(machine)
     stack.push_async_callback(ilo.close)
+    try:
+        await machine.prepare(config.state_dir)
+    except MachineFailed as error:
+        raise StartError(f"server {server.name!r}: {error}") from error
     return ilo
 
 
@@ -81,9 +92,7 @@ async def _listen(
     stack: AsyncExitStack,
 ) -> int:
     """Serve an application until the stack unwinds; tell the port."""
-    runner = web.AppRunner(
-        application, access_log=None, shutdown_timeout=_SECONDS_TO_CLOSE, handler_cancellation=True
-    )
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SECONDS_TO_CLOSE)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, endpoint.host, endpoint.port, ssl_context=context)
