@@ -18,6 +18,7 @@ def run(config_files: Sequence[Path] | None, ready_file: Path | None) -> None:
     :raises StoreError: the address cannot be listened on.
     """
     conf.register_opts(CONF)
+    logging.register_options(CONF)
     files = [str(path) for path in config_files or [_DEFAULT_FILE]]
     CONF(args=[], project="ironic", default_config_files=files)
     logging.setup(CONF, "ironic-ilo")
