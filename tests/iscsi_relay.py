@@ -23,10 +23,12 @@ class Session:
 
     :ivar opcodes: of the SCSI commands, in order.
     :ivar sent: bytes from the initiator.
+    :ivar digest: bytes of header digest that both sides agreed on.
     """
 
     opcodes: list[int] = field(default_factory=list)
     sent: int = 0
+    digest: int = 0
 
 
 class Relay:
@@ -64,7 +66,9 @@ class Relay:
         self.sessions.append(session)
         with client, socket.create_connection(self._upstream, _SECONDS_TO_CONNECT) as server:
             server.settimeout(None)
-            back = threading.Thread(target=self._copy_back, args=(server, client), daemon=True)
+            back = threading.Thread(
+                target=self._copy_back, args=(server, client, session), daemon=True
+            )
             back.start()
             with contextlib.suppress(OSError):
                 self._forward(client, server, session)
@@ -78,7 +82,7 @@ class Relay:
         while chunk := client.recv(_CHUNK):
             session.sent += len(chunk)
             pending += chunk
-            session.opcodes += _take_opcodes(pending)
+            session.opcodes += _take_opcodes(pending, session.digest)
             if session.sent >= self._cut_after:
                 self._listener.shutdown(socket.SHUT_RDWR)
                 return
@@ -87,24 +91,22 @@ class Relay:
             if not self.frozen.is_set():
                 server.sendall(chunk)
 
-    def _copy_back(self, server: socket.socket, client: socket.socket) -> None:
+    def _copy_back(self, server: socket.socket, client: socket.socket, session: Session) -> None:
         with contextlib.suppress(OSError):
             while chunk := server.recv(_CHUNK):
+                if not session.opcodes and b"HeaderDigest=CRC32C" in chunk:
+                    session.digest = _DIGEST
                 if not self.frozen.is_set():
                     client.sendall(chunk)
 
 
-def _take_opcodes(pending: bytearray) -> list[int]:
-    """Remove the complete PDUs (RFC 3720, section 10.2) and return their SCSI opcodes.
-
-    A header digest is taken for granted behind the login: without it nothing would parse.
-    """
+def _take_opcodes(pending: bytearray, digest: int) -> list[int]:
+    """Remove the complete PDUs (RFC 3720, section 10.2) and return their SCSI opcodes."""
     opcodes = []
     while len(pending) >= _HEADER:
         kind = pending[0] & 0x3F
-        digest = 0 if kind == _LOGIN else _DIGEST
         data = int.from_bytes(pending[5:8], "big")
-        size = _HEADER + 4 * pending[4] + digest + (data + 3) // 4 * 4
+        size = _HEADER + 4 * pending[4] + (data + 3) // 4 * 4 + (digest if kind != _LOGIN else 0)
         if len(pending) < size:
             break
         if kind == _SCSI_COMMAND:

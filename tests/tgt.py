@@ -1,15 +1,16 @@
 """A private tgtd: a real iSCSI target in user space, for tests of whatever speaks to one."""
 
+import contextlib
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 LUN = 1
-_SECONDS_TO_START = 30.0
+_SECONDS_TO_ACT = 30.0
 _SECONDS_TO_END = 10.0
 
 
@@ -26,6 +27,8 @@ class Tgtd:
         self.portal = portal
         self.process = process
         self._tgtadm_command, self._environment = control
+        self._accounts: dict[str, str] = {}
+        self._tids: dict[str, str] = {}
         self._last_tid = 0
 
     def add_target(
@@ -46,46 +49,62 @@ class Tgtd:
         :param thin: punch holes for UNMAP, and say that they read as zeros (LBPRZ).
         """
         self._last_tid += 1
-        target = ("--mode", "target", "--tid", str(self._last_tid))
-        unit = ("--mode", "logicalunit", "--tid", str(self._last_tid), "--lun", str(lun))
+        tid = self._tids[iqn] = str(self._last_tid)
+        target = ("--mode", "target", "--tid", tid)
+        unit = ("--mode", "logicalunit", "--tid", tid, "--lun", str(lun))
         self._tgtadm("--op", "new", *target, "-T", iqn)
         self._tgtadm("--op", "new", *unit, "-b", str(backing_file),
                      "--blocksize", str(sector_size))  # fmt: skip
         if thin:
             self._tgtadm("--op", "update", *unit, "--params", "thin_provisioning=1")
         if chap is not None:
-            self._require_chap(chap)
+            self._require_chap(tid, *chap)
         bound = ("-I", "ALL") if initiator_iqn is None else ("-Q", initiator_iqn)
         self._tgtadm("--op", "bind", *target, *bound)
 
-    def _require_chap(self, chap: tuple[str, str]) -> None:
-        user, secret = chap
+    def remove_target(self, iqn: str) -> None:
+        """Withdraw a disk, and end who uses it."""
+        delete = ("--op", "delete", "--force", "--mode", "target", "--tid", self._tids.pop(iqn))
+        # Refused while a command of a session that has just ended is still at work.
+        _wait_until(lambda: self._succeeds(*delete), "tgtd does not give up the target")
+
+    def _require_chap(self, tid: str, user: str, secret: str) -> None:
         account = ("--mode", "account", "--user", user)
-        self._tgtadm("--op", "new", *account, "--password", secret)
-        self._tgtadm("--op", "bind", *account, "--tid", str(self._last_tid))
+        if user not in self._accounts:
+            self._tgtadm("--op", "new", *account, "--password", secret)
+        assert self._accounts.setdefault(user, secret) == secret, "a user has one secret in a tgtd"
+        self._tgtadm("--op", "bind", *account, "--tid", tid)
 
     def _tgtadm(self, *arguments: str) -> str:
         done = subprocess.run(
             [*self._tgtadm_command, *arguments], env=self._environment, check=False,
-            capture_output=True, text=True, timeout=_SECONDS_TO_START,
+            capture_output=True, text=True, timeout=_SECONDS_TO_ACT,
         )  # fmt: skip
         # Arguments hold a secret, which belongs in no test log either.
         assert done.returncode == 0, f"tgtadm {arguments[:4]} failed: {done.stderr}"
         return done.stdout
 
+    def _succeeds(self, *arguments: str) -> bool:
+        with contextlib.suppress(AssertionError):
+            self._tgtadm(*arguments)
+            return True
+        return False
+
     def wait_until_ready(self) -> None:
         """Wait until it takes commands and connections."""
-        deadline = time.monotonic() + _SECONDS_TO_START
-        while not self._answers():
-            assert self.process.poll() is None, "tgtd ended: is its port or control port taken?"
-            assert time.monotonic() < deadline, "tgtd does not answer"
-            time.sleep(0.05)
+        _wait_until(self._answers, "tgtd does not answer: is its port or control port taken?")
 
     def _answers(self) -> bool:
-        try:
+        with contextlib.suppress(AssertionError):
             return self.portal in self._tgtadm("--op", "show", "--mode", "portal")
-        except AssertionError:
-            return False
+        return False
+
+
+def _wait_until(condition: Callable[[], bool], failure: str) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_ACT
+    while not condition():
+        assert time.monotonic() < deadline, failure
+        time.sleep(0.05)
 
 
 @contextmanager
