@@ -6,7 +6,6 @@ HTTP libraries put URLs into theirs. An iLO's own words arrive here free of secr
 
 import http.client
 import re
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,7 +155,6 @@ def _class_words(error: Exception) -> str:
 # The first class that fits decides, so the specific stand before the general.
 _MEANINGS = (
     _Meaning(TimeoutError, BmcUnreachable, _CHECK_NETWORK, str),
-    _Meaning(socket.gaierror, BmcUnreachable, _CHECK_NETWORK, _system_words),
     _Meaning(ssl.SSLCertVerificationError, BmcUnreachable, _CHECK_CA, _certificate_words),
     _Meaning(ssl.SSLError, BmcUnreachable, _CHECK_TLS, _tls_words),
     _Meaning(OSError, BmcUnreachable, _CHECK_NETWORK, _system_words),

@@ -46,6 +46,8 @@ class Endpoint:
 def make_context(verify_ca: bool | str) -> ssl.SSLContext:
     """Make TLS settings; ``verify_ca`` is that of ``Access``.
 
+    The system's CAs are those that OpenSSL looks up, ``SSL_CERT_FILE`` included.
+
     :raises InvalidInput: the CA file or directory cannot be used.
     """
     context = _unverified() if verify_ca is False else _verified(verify_ca)

@@ -125,7 +125,7 @@ class RibclBmc:
         self._insist(patience, f"insert an image in {device}", insert, url, device.value)
         # Some iLOs keep a URL's "&amp;" as it came: replies are read as if unescaped twice.
         stored = html.unescape(url)
-        self._confirm_media(device, lambda now: now.inserted and now.url == stored, "this URL")
+        self._confirm_media(device, lambda now: now.inserted and now.url == stored, "this image")
         self._insist(
             patience, f"set {device} to boot once", connect_at_start, device.value, "BOOT_ONCE"
         )

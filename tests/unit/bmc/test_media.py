@@ -12,6 +12,7 @@ URL = "http://192.0.2.1:8088/v1/signature/deploy.iso"
 EMPTY = payload_of_media()
 INSERTED = payload_of_media(inserted="YES", url=URL)
 SET = payload_of_media(inserted="YES", url=URL, boot="BOOT_ONCE")
+CUT_OFF = payload_of_media(inserted="YES", url=URL[:-4], boot="BOOT_ONCE")
 OLD = payload_of_media(
     inserted="YES", applet="CONNECTED", boot="BOOT_ONCE", url="http://192.0.2.1/x/old.iso"
 )
@@ -87,7 +88,8 @@ def test_a_url_stored_with_its_entities_is_the_same(ilo, access, stored):
     "read_back",
     [
         pytest.param([EMPTY, EMPTY], id="not inserted"),
-        pytest.param([EMPTY, payload_of_media(inserted="YES", url=URL[:-4])], id="url cut off"),
+        pytest.param([EMPTY, SET.replace("YES", "NO")], id="url only"),
+        pytest.param([EMPTY, CUT_OFF], id="url cut off"),
         pytest.param([EMPTY, INSERTED, INSERTED], id="no boot option"),
         pytest.param([OLD, OLD, OLD], id="not ejected"),
     ],
