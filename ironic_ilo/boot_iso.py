@@ -28,12 +28,18 @@ REFERENCE = "ilo_boot_iso"
 _BUILDER_VERSION = 1
 
 
+def find_users_own(node: Any) -> str | None:
+    """Find the boot ISO that the user asks for; ``None`` when one is to be built here."""
+    href = node.instance_info.get("boot_iso")
+    return None if not href or publisher.is_object_name(href) else str(href)
+
+
 def prepare(task: Any) -> None:
     """Give a freshly written instance its boot ISO, and record it in the node.
 
     :raises IloOperationError: it could not be built or published.
     """
-    own = _users_own(task.node)
+    own = find_users_own(task.node)
     if own is None:
         with translated(task.node, "build the boot ISO"):
             _take(task)
@@ -90,11 +96,6 @@ def settle(context: Any, name: str) -> None:
         metadata={"usage_count": str(count)},
         delete_after=None if count else CONF.ilo.boot_iso_grace,
     )
-
-
-def _users_own(node: Any) -> str | None:
-    href = node.instance_info.get("boot_iso")
-    return None if href is None or publisher.is_object_name(href) else str(href)
 
 
 def _record(node: Any, href: str | None) -> None:

@@ -28,8 +28,9 @@ from ironic_ilo.ironic_errors import translated
 LOG = logging.getLogger(__name__)
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
-# Set while a deploy may have media in the drives and its ramdisk running.
-_MEDIA_IN_USE = "ilo_deploy_media_in_use"
+# Set from when a deploy has found the iLO in order: from then on a failure leaves the server
+# off and its drives empty.
+_SERVER_IN_USE = "ilo_deploy_server_in_use"
 
 
 class IloVirtualMediaIscsiDeploy(base.DeployInterface):
@@ -75,20 +76,18 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         """
         node = task.node
         timeline.start(node)
+        timeline.begin_stage(node, "check")
+        virtual_media.check_virtual_media(task)
+        node.set_driver_internal_info(_SERVER_IN_USE, True)
+        iscsi_deploy.check_sources(task)
         timeline.begin_stage(node, "image")
         iscsi_deploy.cache_instance_image(task)
-        iscsi_deploy.check_boot_sources(task)
-        deploy_iso = driver_info.parse_deploy_properties(node).deploy_iso
-        iscsi_deploy.check_reachable(task, deploy_iso)
         timeline.begin_stage(node, "attach")
-        virtual_media.check_virtual_media(task)
         manager_utils.node_power_action(task, states.POWER_OFF)
         with manager_utils.power_state_for_network_configuration(task):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.add_provisioning_network(task)
         secrets = iscsi_deploy.start_deploy(node)
-        node.set_driver_internal_info(_MEDIA_IN_USE, True)
-        node.save()
         parameters = iscsi_deploy.build_ramdisk_parameters(node, secrets)
         task.driver.boot.prepare_ramdisk(task, parameters, _ramdisk_files(task))
         manager_utils.node_power_action(task, states.POWER_ON)
@@ -163,13 +162,13 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         node = task.node
         tasks: list[Callable[[], None]] = [
             lambda: iscsi_deploy.destroy_images(node.uuid),
+            lambda: virtual_media.cleanup_virtual_media_boot(task),
             lambda: boot_iso.release(task),
         ]
-        if node.driver_internal_info.get(_MEDIA_IN_USE):
-            tasks.append(lambda: _power_off_keeping_error(task))
-            tasks.append(lambda: task.driver.boot.clean_up_ramdisk(task))
-        else:
-            tasks.append(lambda: virtual_media.cleanup_virtual_media_boot(task))
+        if node.driver_internal_info.get(_SERVER_IN_USE):
+            # The power first: media must not change under a running ramdisk.
+            tasks.insert(0, lambda: _power_off_keeping_error(task))
+            tasks.insert(1, lambda: virtual_media.eject_virtual_media(task))
         try:
             _run_all(node, tasks)
         finally:
@@ -259,7 +258,7 @@ def _power_off_keeping_error(task: Any) -> None:
 
 
 def _forget_deploy(node: Any) -> None:
-    node.del_driver_internal_info(_MEDIA_IN_USE)
+    node.del_driver_internal_info(_SERVER_IN_USE)
     iscsi_deploy.end_deploy(node)
 
 

@@ -27,12 +27,11 @@ def translated(node: Any, operation: str) -> Iterator[None]:
     """
     try:
         yield
-    except exception.InvalidInput as exc:
-        message = _("Cannot %(operation)s for node %(node)s: %(error)s") % {
-            "operation": operation,
-            "node": node.uuid,
-            "error": exc,
-        }
-        raise ironic_exception.InvalidParameterValue(message) from exc
     except exception.Error as exc:
-        raise IloOperationError(operation=operation, node=node.uuid, error=str(exc)) from exc
+        # Ironic puts these texts into sentences of its own, full stop included.
+        failure = IloOperationError(
+            operation=operation, node=node.uuid, error=str(exc).rstrip(".")
+        )
+        if isinstance(exc, exception.InvalidInput):
+            raise ironic_exception.InvalidParameterValue(str(failure)) from exc
+        raise failure from exc

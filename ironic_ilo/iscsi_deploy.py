@@ -19,6 +19,7 @@ from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
 from ironic_ilo import (
+    boot_iso,
     deploy_secrets,
     disk,
     driver_info,
@@ -201,13 +202,8 @@ def cache_instance_image(task: Any) -> CachedImage:
         checksum_utils.validate_checksum(path, checksum, algorithm)
         image_format = ironic_images.safety_check_image(path, node)
         ironic_images.check_if_image_format_is_permitted(image_format, info.image_format, node)
-    except exception.InvalidImage as exc:
-        raise _image_refused(node, info) from exc
     except (exception.IronicException, OSError) as exc:
-        raise exception.InstanceDeployFailure(
-            _("Cannot use image %(image)s for node %(node)s: %(error)s")
-            % {"image": _shown(info.image_source), "node": node.uuid, "error": exc}
-        ) from exc
+        raise _image_failure(node, info, exc) from exc
     return _inspect(node, info, Path(path), image_format)
 
 
@@ -272,7 +268,7 @@ def _refuse_unsupported(node: Any, info: Mapping[str, Any]) -> None:
 def _require_boot_source(node: Any) -> None:
     given = node.instance_info
     missing = [name for name in ("kernel", "ramdisk") if not given.get(name)]
-    if missing and not given.get("boot_iso"):
+    if missing and boot_iso.find_users_own(node) is None:
         raise exception.MissingParameterValue(
             _(
                 "Node %(node)s lacks %(missing)s in its instance_info: set kernel and ramdisk, "
@@ -297,7 +293,7 @@ def _require_checksum(node: Any) -> None:
 
 def _invalid(node: Any, reason: str) -> exception.InvalidParameterValue:
     return exception.InvalidParameterValue(
-        _("Node %(node)s cannot be deployed: %(reason)s.") % {"node": node.uuid, "reason": reason}
+        _("Node %(node)s cannot be deployed: %(reason)s") % {"node": node.uuid, "reason": reason}
     )
 
 
@@ -317,15 +313,21 @@ def _check_target(node: Any, info: DeployInfo, secrets: DeploySecrets) -> None:
         raise _refused(node, _("iqn is not that of the deploy under way"))
 
 
-def _image_refused(node: Any, info: InstanceInfo) -> exception.InstanceDeployFailure:
-    expected = info.image_format or ", ".join(CONF.conductor.permitted_image_formats)
+def _image_failure(
+    node: Any, info: InstanceInfo, error: Exception
+) -> exception.InstanceDeployFailure:
+    """Say why an image cannot be had or used; Ironic's own inspection only logs its reason."""
+    reason = _without_query(info.image_source, str(error)).rstrip(".")
+    # Its subclasses, such as a wrong checksum, do say what is wrong.
+    if type(error) is exception.InvalidImage:
+        reason = _(
+            "inspection refused it: it is damaged, refers to other files (a backing file), or is "
+            "not of the expected format (%s). Convert it with 'qemu-img convert', or correct "
+            "image_disk_format"
+        ) % (info.image_format or ", ".join(CONF.conductor.permitted_image_formats))
     return exception.InstanceDeployFailure(
-        _(
-            "Image %(image)s of node %(node)s was refused by inspection: it is damaged, refers to "
-            "other files (a backing file), or is not of the expected format (%(expected)s). "
-            "Convert it with 'qemu-img convert', or correct image_disk_format."
-        )
-        % {"image": _shown(info.image_source), "node": node.uuid, "expected": expected}
+        _("Cannot use image %(image)s for node %(node)s: %(reason)s")
+        % {"image": _shown(info.image_source), "node": node.uuid, "reason": reason}
     )
 
 
@@ -335,6 +337,12 @@ def _shown(image_source: str) -> str:
     if not parts.scheme:
         return image_source
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _without_query(href: str, text: str) -> str:
+    """Leave the part of a URL that may be a signature out of somebody else's message."""
+    query = urlsplit(href).query
+    return text.replace(query, "...") if query else text
 
 
 def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> CachedImage:
@@ -349,30 +357,36 @@ def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> Cac
         raise exception.InstanceDeployFailure(
             _(
                 "Image %(image)s of node %(node)s holds no file system: is it a partition image? "
-                "Its first bytes must be those of the root file system."
+                "Its first bytes must be those of the root file system"
             )
             % {"image": _shown(info.image_source), "node": node.uuid}
         )
     return CachedImage(path, image_format, found.virtual_size, root_uuid)
 
 
-def check_boot_sources(task: Any) -> None:
-    """Check that kernel and ramdisk, or the user's boot ISO, can be read from here.
+def check_sources(task: Any) -> None:
+    """Check that the deploy ISO, and what the instance boots from, can be read from here.
 
-    :raises ImageRefValidationFailed: one cannot.
+    :raises InstanceDeployFailure: one cannot.
     """
-    given = task.node.instance_info
-    names = ("boot_iso",) if given.get("boot_iso") else ("kernel", "ramdisk")
-    for name in names:
-        check_reachable(task, str(given[name]))
-
-
-def check_reachable(task: Any, href: str) -> None:
-    """Check that an image can be read from here, without reading it.
-
-    :raises ImageRefValidationFailed: it cannot.
-    """
-    image_service.get_image_service(href, context=task.context).validate_href(href)
+    node = task.node
+    given = node.instance_info
+    names = ("boot_iso",) if boot_iso.find_users_own(node) else ("kernel", "ramdisk")
+    sources = {name: str(given[name]) for name in names}
+    sources["deploy_iso"] = driver_info.parse_deploy_properties(node).deploy_iso
+    for name, href in sources.items():
+        try:
+            image_service.get_image_service(href, context=task.context).validate_href(href)
+        except exception.IronicException as exc:
+            raise exception.InstanceDeployFailure(
+                _("Cannot read the %(name)s %(href)s of node %(node)s: %(error)s")
+                % {
+                    "name": name,
+                    "href": _shown(href),
+                    "node": node.uuid,
+                    "error": _without_query(href, str(exc)).rstrip("."),
+                }
+            ) from exc
 
 
 def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
