@@ -1,0 +1,23 @@
+"""The deploy ISO, built once for all labs of a machine."""
+
+from pathlib import Path
+
+import deploy_ramdisk
+from deploy_ramdisk.builder import build_deploy_iso
+from ironic_ilo import images
+from lab import cache
+
+
+def build_cached_deploy_iso() -> Path:
+    """Build the deploy ISO, or find it in the cache.
+
+    :raises Error: what :func:`deploy_ramdisk.builder.build_deploy_iso` raises.
+    """
+    package = Path(deploy_ramdisk.__file__).parent
+    sources = [path for path in package.rglob("*") if path.suffix != ".pyc" and path.is_file()]
+    recipe = cache.digest_files([*sources, Path(images.__file__)])
+    return cache.build_once("deploy-iso", recipe, _build) / "deploy.iso"
+
+
+def _build(target: Path) -> None:
+    build_deploy_iso(target / "deploy.iso")

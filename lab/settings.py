@@ -1,0 +1,97 @@
+"""Where a lab lives and listens."""
+
+import ipaddress
+import os
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ironic_ilo.exception import InvalidInput
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LOOPBACK = "127.0.0.1"
+ILO_PORT = 8443
+ISCSI_PORT = 3260
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports on 127.0.0.1; 0 is any free one."""
+
+    api: int = 6385
+    image_server: int = 8088
+    control: int = 8090
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One lab.
+
+    :ivar directory: takes all of its files; belongs to one running lab.
+    :ivar nodes: how many servers there are.
+    :ivar first_address: loopback address of the first server's iLO; the next ones follow it.
+    :ivar machine: ``qemu``, or ``paper`` for servers that boot nothing.
+    """
+
+    directory: Path
+    ports: Ports = Ports()
+    nodes: int = 1
+    first_address: str = "127.0.1.10"
+    machine: str = "qemu"
+
+    @property
+    def api_url(self) -> str:
+        """Ironic's API, as the conductor's host sees it."""
+        return f"http://{LOOPBACK}:{self.ports.api}"
+
+    def node_names(self) -> list[str]:
+        """Name the servers: ``node-0`` and so on."""
+        return [f"node-{number}" for number in range(self.nodes)]
+
+    def node_address(self, number: int) -> str:
+        """Give the loopback address of a server's iLO, and of its iSCSI portal."""
+        return str(ipaddress.ip_address(self.first_address) + number)
+
+
+def default_directory() -> Path:
+    """``.lab`` in the checkout."""
+    return CHECKOUT / ".lab"
+
+
+def cache_directory() -> Path:
+    """``$XDG_CACHE_HOME/ironic-ilo``, or the same in ``~/.cache``: what labs share."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(home, "ironic-ilo")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def with_free_ports(settings: Settings) -> Settings:
+    """Choose a port wherever 0 is given, and check that the others are free.
+
+    The services cannot be handed a socket, so a port may be taken again before they listen.
+
+    :raises InvalidInput: a port is in use.
+    """
+    wanted = settings.ports
+    with ExitStack() as probes:
+        ports = Ports(
+            api=_bind(probes, wanted.api, "--api-port"),
+            image_server=_bind(probes, wanted.image_server, "--image-server-port"),
+            control=_bind(probes, wanted.control, "--control-port"),
+        )
+    return replace(settings, ports=ports)
+
+
+def _bind(probes: ExitStack, port: int, option: str) -> int:
+    probe = probes.enter_context(socket.socket())
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((LOOPBACK, port))
+    except OSError as error:
+        raise InvalidInput(
+            f"Port {port} of {LOOPBACK} cannot be used: {error.strerror}",
+            hint=f"Stop what listens there, or choose another with {option} (0: any).",
+        ) from error
+    return int(probe.getsockname()[1])
