@@ -5,9 +5,12 @@ command line, redirects and self-signed image servers work as they do with an iL
 that virtual media cost are counted.
 """
 
+import base64
 import hmac
 import logging
 import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +21,7 @@ from ilo_emulator.state import Device
 
 LOG = logging.getLogger(__name__)
 
-_USER = "qemu"
+_KEPT = ("Content-Range", "Content-Length")
 _PIECE = 64 * 1024
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=30.0)
 _SUFFIX = {Device.FLOPPY: "img", Device.CDROM: "iso"}
@@ -33,7 +36,10 @@ class MediaProxy:
 
     :ivar password_file: what readers must know, readable by the owner alone: the floppy holds
         secrets, and other users of this machine can reach loopback.
+    :ivar user: the name that goes with the password.
     """
+
+    user = "qemu"
 
     def __init__(self, password_file: Path) -> None:
         self.password_file = password_file
@@ -48,8 +54,9 @@ class MediaProxy:
         self.password_file.unlink(missing_ok=True)
         self.password_file.touch(mode=0o600)
         self.password_file.write_text(self._password, encoding="ascii")
-        application = web.Application()
-        application.router.add_get("/{name}", self._serve)  # and HEAD
+        application = web.Application(middlewares=[_unreadable_is_bad_gateway])
+        application.router.add_head("/{name}", self._head)
+        application.router.add_get("/{name}", self._get, allow_head=False)
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
         await self._runner.setup()
@@ -61,11 +68,6 @@ class MediaProxy:
             await self._runner.cleanup()
         if self._session is not None:
             await self._session.close()
-
-    @property
-    def user(self) -> str:
-        """The name that goes with the password."""
-        return _USER
 
     def url(self, device: Device) -> str:
         """Tell where a drive is read."""
@@ -90,70 +92,56 @@ class MediaProxy:
 
         :raises MediumUnreadable: it does not answer as it must.
         """
+        async with self._opened(device, "bytes=0-0") as answer:
+            total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+            if not total.isdigit():
+                raise MediumUnreadable(f"{self._shown(device)} does not tell the image's size")
+            return int(total)
+
+    @asynccontextmanager
+    async def _opened(self, device: Device, span: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a range of an image, and translate what goes wrong until it is closed."""
+        assert self._session is not None  # noqa: S101 - start comes first
+        headers = {"Range": span, "Accept-Encoding": "identity"}
         try:
-            async with self._fetch(device, "bytes=0-0") as answer:
-                total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-                if answer.status != web.HTTPPartialContent.status_code or not total.isdigit():
-                    raise MediumUnreadable(f"{self._shown(device)} gave HTTP {answer.status}")
-                return int(total)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            text = f"{self._shown(device)}: {type(error).__name__}"
+            # An iLO 4 does not verify image servers.
+            async with self._session.get(
+                self._sources[device], headers=headers, ssl=False
+            ) as answer:
+                if answer.status != web.HTTPPartialContent.status_code:
+                    text = f"{self._shown(device)} answered HTTP {answer.status}, not a range"
+                    raise MediumUnreadable(text)
+                yield answer
+        except (aiohttp.ClientError, TimeoutError) as error:
+            text = f"{self._shown(device)} failed: {type(error).__name__}"
             raise MediumUnreadable(text) from None  # the error's own text holds the URL
 
-    def _fetch(self, device: Device, span: str) -> "aiohttp.client._RequestContextManager":
-        assert self._session is not None  # noqa: S101 - start comes first
-        return self._session.get(
-            self._sources[device],
-            headers={"Range": span, "Accept-Encoding": "identity"},
-            ssl=False,  # an iLO 4 does not verify image servers
-        )
+    async def _head(self, request: web.Request) -> web.StreamResponse:
+        size = await self.size(self._requested(request))
+        headers = {"Accept-Ranges": "bytes", "Content-Length": str(size)}
+        return web.Response(headers=headers)
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _get(self, request: web.Request) -> web.StreamResponse:
         device = self._requested(request)
-        try:
-            size = await self.size(device) if request.method == "HEAD" else 0
-        except MediumUnreadable as error:
-            LOG.warning("%s", error)
-            raise web.HTTPBadGateway from None
-        if request.method == "HEAD":
-            headers = {"Accept-Ranges": "bytes", "Content-Length": str(size)}
-            return web.Response(headers=headers)
-        return await self._stream(request, device)
+        async with self._opened(device, request.headers.get("Range", "bytes=0-")) as answer:
+            kept = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+            response = web.StreamResponse(status=answer.status, headers=kept)
+            await response.prepare(request)
+            async for piece in answer.content.iter_chunked(_PIECE):
+                self._fetched[device] += len(piece)
+                await response.write(piece)
+            await response.write_eof()
+            return response
 
     def _requested(self, request: web.Request) -> Device:
+        credentials = base64.b64encode(f"{self.user}:{self._password}".encode())
         given = request.headers.get("Authorization", "").encode()
-        wanted = aiohttp.BasicAuth(_USER, self._password).encode().encode()
-        if not hmac.compare_digest(given, wanted):
+        if not hmac.compare_digest(given, b"Basic " + credentials):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Basic"})
         names = {_file_name(device): device for device in self._sources}
         if request.match_info["name"] not in names:
             raise web.HTTPNotFound
         return names[request.match_info["name"]]
-
-    async def _stream(self, request: web.Request, device: Device) -> web.StreamResponse:
-        span = request.headers.get("Range", "bytes=0-")
-        try:
-            async with self._fetch(device, span) as answer:
-                if answer.status != web.HTTPPartialContent.status_code:
-                    LOG.warning("%s gave HTTP %d", self._shown(device), answer.status)
-                    raise web.HTTPBadGateway
-                return await self._pass_on(request, device, answer)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            LOG.warning("%s: %s", self._shown(device), type(error).__name__)
-            raise web.HTTPBadGateway from None
-
-    async def _pass_on(
-        self, request: web.Request, device: Device, answer: aiohttp.ClientResponse
-    ) -> web.StreamResponse:
-        kept = ("Content-Range", "Content-Length")
-        headers = {name: answer.headers[name] for name in kept if name in answer.headers}
-        response = web.StreamResponse(status=answer.status, headers=headers)
-        await response.prepare(request)
-        async for piece in answer.content.iter_chunked(_PIECE):
-            self._fetched[device] += len(piece)
-            await response.write(piece)
-        await response.write_eof()
-        return response
 
     def _shown(self, device: Device) -> str:
         """Name an image without the parts of its URL that may be secret."""
@@ -163,3 +151,16 @@ class MediaProxy:
 
 def _file_name(device: Device) -> str:
     return f"{device.lower()}.{_SUFFIX[device]}"
+
+
+@web.middleware
+async def _unreadable_is_bad_gateway(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except MediumUnreadable as error:
+        LOG.warning("%s", error)
+        if request.writer.output_size and request.transport is not None:
+            request.transport.abort()  # in the middle of a range there is no other way to say so
+        raise web.HTTPBadGateway from None

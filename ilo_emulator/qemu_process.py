@@ -97,7 +97,7 @@ class QemuProcess:
         return GuestEvent.RESET if reason == "guest-reset" else GuestEvent.POWER_OFF
 
     async def end(self) -> None:
-        """End QEMU and reap it; the writes that it has taken reach the disk if it still listens."""
+        """End QEMU and reap it; the writes that it has taken are on disk if it still listens."""
         try:
             async with asyncio.timeout(_SECONDS_TO_END):
                 await self._quit()

@@ -16,6 +16,7 @@ _HEADERS = {
 }
 # No multiple of a line's length: an iLO's chunks end in the middle of tags.
 _CHUNK = 199
+_POLL_SECONDS = 0.1
 
 
 class IloServer:
@@ -33,27 +34,32 @@ class IloServer:
 
     async def _ribcl(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        if self._ilo.faults.refuse:
-            return _cut(request)
-        reply = await answer(self._ilo, body)
-        return await self._send(request, "text/xml", reply)
+        await self._hesitate(request)
+        return await self._send(request, "text/xml", await answer(self._ilo, body))
 
     async def _xmldata(self, request: web.Request) -> web.StreamResponse:
         documents = {"all": xmldata.everything, "cpqkey": xmldata.license_key}
         item = request.query.get("item", "").lower()
-        if self._ilo.faults.refuse:
-            return _cut(request)
+        await self._hesitate(request)
         if item not in documents:
             raise web.HTTPNotFound
         return await self._send(request, "application/xml", documents[item](self._ilo).encode())
+
+    async def _hesitate(self, request: web.Request) -> None:
+        """Apply the faults that keep a request from being carried out."""
+        if self._ilo.faults.refuse:
+            _cut(request)
+        elif not self._ilo.faults.silent:
+            return
+        while request.transport is not None:  # until the client gives up
+            await asyncio.sleep(_POLL_SECONDS)
+        raise web.HTTPServiceUnavailable  # to nobody
 
     async def _send(
         self, request: web.Request, content_type: str, body: bytes
     ) -> web.StreamResponse:
         """Answer in chunks and close: python-hpilo reads no other framing."""
         faults = self._ilo.faults
-        if faults.silent:
-            await asyncio.Event().wait()  # until the client gives up, or the emulator ends
         await asyncio.sleep(faults.slow_s)
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": content_type})
         response.enable_chunked_encoding()
@@ -62,8 +68,9 @@ class IloServer:
         for chunk in _chunks(body[: len(body) // 2] if faults.drop else body):
             await response.write(chunk)
         if faults.drop:
-            return _cut(request)
-        await response.write_eof()
+            _cut(request)
+        else:
+            await response.write_eof()
         return response
 
 
@@ -71,8 +78,7 @@ def _chunks(body: bytes) -> Iterator[bytes]:
     return (body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK))
 
 
-def _cut(request: web.Request) -> web.StreamResponse:
-    """Break the connection off; what is returned goes nowhere."""
+def _cut(request: web.Request) -> None:
+    """Break the connection off."""
     if request.transport is not None:
         request.transport.abort()
-    return web.Response()

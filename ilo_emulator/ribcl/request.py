@@ -12,7 +12,7 @@ _USER = re.compile(r'\bUSER_LOGIN\s*=\s*"(?P<value>[^"]*)"', re.IGNORECASE)
 # brackets may stand in it. It ends at the first quote after which LOGIN ends and a block begins.
 _PASSWORD = re.compile(
     r'(?P<head><LOGIN\b[^<]*?\bPASSWORD\s*=\s*)"(?P<value>.*?)"'
-    r'(?P<tail>\s*(?:USER_LOGIN\s*=\s*"[^"]*"\s*)?(?:/>|>\s*<(?:[A-Z]+_INFO\b|/LOGIN>)))',
+    r'(?P<tail>\s*(?:USER_LOGIN\s*=\s*"[^"]*"\s*)?(?:/>\s*</RIBCL|>\s*<(?:[A-Z]+_INFO\b|/LOGIN>)))',
     re.DOTALL | re.IGNORECASE,
 )
 _REFERENCE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);")
@@ -102,8 +102,8 @@ def _tree(text: str) -> ET.Element:
     try:
         root = ET.fromstring(text)  # noqa: S314 - no DOCTYPE, hence no entity expansion
     except ET.ParseError as error:
-        line, column = error.position
-        raise MalformedRequest(text.splitlines()[line - 1][column : column + 40]) from error
+        line, column = error.position  # not the text there: a password may stand in it
+        raise MalformedRequest(f"line {line}, column {column}") from error
     if root.tag.upper() != "RIBCL":
         raise MalformedRequest(root.tag)
     return root

@@ -5,7 +5,7 @@ import hmac
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.ribcl.commands import SyntaxProblem, execute
 from ilo_emulator.ribcl.reply import DONE, Document, render, tag
-from ilo_emulator.ribcl.request import Command, Login, MalformedRequest, Request, parse
+from ilo_emulator.ribcl.request import Login, MalformedRequest, Request, parse
 
 _LOGIN_FAILED = Document(0x005F, "Login failed.")
 _USER_UNKNOWN = Document(0x000A, "User login name was not found.")
@@ -31,21 +31,21 @@ async def _documents(ilo: Ilo, body: bytes) -> list[Document]:
     if refused is not None:
         ilo.record("LOGIN refused")
         return [DONE, refused]
-    return [DONE, DONE, *await _carry_out(ilo, request), DONE, DONE]
+    return [DONE, DONE, *await _carry_out(ilo, request)]
 
 
 async def _carry_out(ilo: Ilo, request: Request) -> list[Document]:
+    """Answer to all tags within LOGIN, and to the closing ones; an unknown tag is the end."""
     documents = []
     for block in request.blocks:
         documents.append(DONE)
         for command in block:
             try:
                 documents.append(await execute(ilo, command))
-            except SyntaxProblem:
-                documents.append(_unknown(command))
-                return documents
+            except SyntaxProblem as unknown:
+                return [*documents, _syntax_error(str(unknown))]
         documents.append(DONE)
-    return documents
+    return [*documents, DONE, DONE]
 
 
 def _refused(ilo: Ilo, login: Login) -> Document | None:
@@ -55,10 +55,6 @@ def _refused(ilo: Ilo, login: Login) -> Document | None:
     if any(hmac.compare_digest(given.encode(), wanted) for given in login.passwords):
         return None
     return _LOGIN_FAILED
-
-
-def _unknown(command: Command) -> Document:
-    return _syntax_error(command.name)
 
 
 def _syntax_error(place: str) -> Document:
