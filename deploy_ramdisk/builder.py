@@ -1,0 +1,257 @@
+"""Build the deploy ISO: Debian's kernel, busybox, a TLS client, and our init scripts."""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from deploy_ramdisk import cpio, initramfs
+from deploy_ramdisk.cpio import Entry
+from deploy_ramdisk.modules import ModuleTree, read_names
+from deploy_ramdisk.packages import Package, PackageCache
+from ironic_ilo.exception import ImageError
+from ironic_ilo.execute import execute
+from ironic_ilo.images import create_iso_image
+
+KERNEL_PARAMETERS = (
+    "console=tty0",
+    "console=ttyS0,115200",
+    "quiet",
+    # Our own messages go through /dev/kmsg, and none may be dropped.
+    "printk.devkmsg=on",
+)
+"""The kernel command line: the same for every node."""
+
+_KERNEL = "linux-image-amd64"
+# GNU wget verifies TLS, and is half the size of curl with all of its libraries; busybox's does not.
+_HTTP_CLIENT = "wget"
+_SHELL = "busybox-static"
+# Debian's names of the firmware in main and non-free-firmware, of Debian 12 and later.
+_FIRMWARE_PACKAGES = (
+    "firmware-bnx2x",
+    "firmware-intel-misc",
+    "firmware-linux-free",
+    "firmware-misc-nonfree",
+    "firmware-netxen",
+    "firmware-qlogic",
+)
+_SECONDS_TO_INDEX = 120.0
+
+StepCallback = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build made.
+
+    :ivar size: bytes of the ISO.
+    :ivar sha256: of the ISO; the same packages give the same bytes.
+    :ivar ramdisk_size: bytes of the compressed ramdisk.
+    :ivar kernel_version: as ``uname -r`` says.
+    :ivar packages: what it is made of, as ``name=version``.
+    :ivar modules: kernel modules in it.
+    :ivar drivers_not_in_kernel: listed drivers that this kernel does not have.
+    :ivar missing_firmware: files that a driver may ask for and no apt source offers, by driver.
+    :ivar seconds: how long it took.
+    """
+
+    output: Path
+    size: int
+    sha256: str
+    ramdisk_size: int
+    kernel_version: str
+    packages: tuple[str, ...]
+    modules: tuple[str, ...]
+    drivers_not_in_kernel: tuple[str, ...]
+    missing_firmware: Mapping[str, tuple[str, ...]]
+    seconds: float
+
+
+def default_cache_dir() -> Path:
+    """``$XDG_CACHE_HOME/ironic-ilo/deploy-ramdisk``, or the same in ``~/.cache``."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home, "ironic-ilo", "deploy-ramdisk")
+
+
+def build_deploy_iso(
+    output: Path, *, cache_dir: Path | None = None, on_step: StepCallback | None = None
+) -> BuildReport:
+    """Build the deploy ISO from the packages that this machine's apt sources offer.
+
+    Needs no root, installs nothing, and mounts nothing.
+
+    :param output: the ISO; replaced, whole or not at all.
+    :param cache_dir: keeps packages between builds; ``None``: :func:`default_cache_dir`.
+    :param on_step: called with a line about each step as it begins.
+    :raises InvalidInput: apt does not offer what is needed.
+    :raises ImageError: the packages are not what they should be, or the ISO could not be made.
+    :raises ProcessError: a download failed, or a tool did.
+    """
+    started = time.monotonic()
+    step = on_step or (lambda _line: None)
+    cache = PackageCache(cache_dir or default_cache_dir())
+    with cache.locked():
+        parts = _fetch(cache, step)
+    content = _Content.choose(parts)
+    step(f"packing {len(content.modules)} kernel modules and the programs")
+    ramdisk = initramfs.compress(content.entries(parts))
+    step("writing the ISO")
+    _write_iso(output, parts.kernel_image, ramdisk)
+    return BuildReport(
+        output=output,
+        size=output.stat().st_size,
+        sha256=_sha256(output),
+        ramdisk_size=len(ramdisk),
+        kernel_version=parts.modules.directory.name,
+        packages=parts.packages,
+        modules=content.modules,
+        drivers_not_in_kernel=content.not_in_kernel,
+        missing_firmware=content.missing_firmware,
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Unpacked packages.
+
+    :ivar kernel_image: the file that a boot loader loads.
+    :ivar modules: the kernel's modules.
+    :ivar userland: trees of the programs and their libraries.
+    :ivar firmware: trees of the firmware packages on offer.
+    :ivar packages: all of them, as ``name=version``.
+    """
+
+    kernel_image: Path
+    modules: ModuleTree
+    userland: tuple[Path, ...]
+    firmware: tuple[Path, ...]
+    packages: tuple[str, ...]
+
+
+def _fetch(cache: PackageCache, step: StepCallback) -> _Parts:
+    step("resolving packages")
+    kernel = _kernel_package(cache)
+    userland = cache.resolve([_SHELL, _HTTP_CLIENT])
+    offered = cache.offered(_FIRMWARE_PACKAGES)
+    firmware = cache.resolve(offered) if offered else ()
+    step(f"fetching and unpacking {kernel.name} and {len(userland + firmware)} others")
+    kernel_tree = cache.unpack(kernel, _index_modules)
+    version = _modules_directory(kernel_tree).name
+    return _Parts(
+        kernel_image=kernel_tree / "boot" / f"vmlinuz-{version}",
+        modules=ModuleTree.read(_modules_directory(kernel_tree)),
+        userland=tuple(cache.unpack(package) for package in userland),
+        firmware=tuple(cache.unpack(package) for package in firmware),
+        packages=tuple(f"{p.name}={p.version}" for p in sorted((kernel, *userland, *firmware))),
+    )
+
+
+def _kernel_package(cache: PackageCache) -> Package:
+    """Find the package that the metapackage stands for, ``linux-image-<version>-amd64``."""
+    kernels = [
+        package
+        for package in cache.resolve([_KERNEL])
+        if package.name.startswith("linux-image-") and package.name != _KERNEL
+    ]
+    if len(kernels) != 1:
+        found = ", ".join(kernel.name for kernel in kernels) or "none"
+        raise ImageError(f"{_KERNEL} should stand for one kernel package; it has: {found}.")
+    return kernels[0]
+
+
+def _index_modules(kernel_tree: Path) -> None:
+    version = _modules_directory(kernel_tree).name
+    execute(["depmod", "--basedir", kernel_tree, version], timeout=_SECONDS_TO_INDEX)
+
+
+def _modules_directory(kernel_tree: Path) -> Path:
+    found = sorted(kernel_tree.glob("lib/modules/*")) or sorted(
+        kernel_tree.glob("usr/lib/modules/*")
+    )
+    if len(found) != 1:
+        raise ImageError(f"The kernel package has {len(found)} directories of modules, not one.")
+    return found[0]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What was chosen from the kernel's modules and the firmware.
+
+    :ivar load: modules to load at each boot, in order.
+    :ivar firmware: files by path, as drivers ask for them.
+    """
+
+    load: tuple[str, ...]
+    modules: tuple[str, ...]
+    not_in_kernel: tuple[str, ...]
+    firmware: Mapping[str, Path]
+    missing_firmware: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def choose(cls, parts: _Parts) -> "_Content":
+        tree = parts.modules
+        always, hardware = _names("modules-load.txt"), _names("modules-hardware.txt")
+        if lacking := tree.lacks(always):
+            raise ImageError(
+                f"Kernel {tree.directory.name} has no module named {', '.join(lacking)}, which a "
+                "deploy cannot do without."
+            )
+        modules = tree.closure([*always, *hardware])
+        wanted = tree.firmware(modules)
+        found = _find_firmware({file for files in wanted.values() for file in files}, parts)
+        missing = {
+            driver: tuple(file for file in files if file not in found)
+            for driver, files in wanted.items()
+        }
+        return cls(
+            load=tree.loadable(always),
+            modules=modules,
+            not_in_kernel=tree.lacks(hardware),
+            firmware=found,
+            missing_firmware={driver: files for driver, files in missing.items() if files},
+        )
+
+    def entries(self, parts: _Parts) -> dict[str, Entry]:
+        busybox = {"bin/busybox": initramfs.static_program_entry("bin/busybox", parts.userland)}
+        wget = initramfs.program_entries("usr/bin/wget", parts.userland)
+        load = {"deploy/modules-load": cpio.file("\n".join((*self.load, "")).encode())}
+        firmware = {
+            f"lib/firmware/{name}": cpio.file(file.read_bytes())
+            for name, file in self.firmware.items()
+        }
+        modules = initramfs.module_entries(parts.modules, self.modules)
+        return initramfs.base_entries() | busybox | wget | load | firmware | modules
+
+
+def _names(list_name: str) -> tuple[str, ...]:
+    data = resources.files("deploy_ramdisk").joinpath("data", list_name)
+    return read_names(data.read_text(encoding="utf-8"))
+
+
+def _find_firmware(files: set[str], parts: _Parts) -> dict[str, Path]:
+    places = [tree / prefix / "lib/firmware" for tree in parts.firmware for prefix in ("", "usr")]
+    candidates = {file: place / file for place in places for file in files}
+    return {file: path for file, path in candidates.items() if path.is_file()}
+
+
+def _write_iso(output: Path, kernel_image: Path, ramdisk: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=output.parent) as file:
+        file.write(ramdisk)
+        file.flush()
+        create_iso_image(
+            output,
+            kernel=kernel_image,
+            ramdisk=Path(file.name),
+            kernel_params=KERNEL_PARAMETERS,
+            volume_id="IRONIC_DEPLOY",
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,48 @@
+# Find and read the floppy that the conductor attached. Sourced.
+
+floppy_label=ir-vfd-dev
+floppy_seconds=120
+
+# Copy the floppy's files to $run/floppy, and let go of it.
+read_floppy() {
+    await_floppy
+    say "parameters are on ${floppy##*/}"
+    mkdir -p "$run/mnt" "$run/floppy"
+    mount -t vfat -o ro,nosuid,nodev,noexec "$floppy" "$run/mnt" ||
+        fail "The floppy ${floppy##*/} cannot be mounted"
+    for name in parameters.txt network.conf callback_ca.pem token; do
+        [ ! -f "$run/mnt/$name" ] || cp "$run/mnt/$name" "$run/floppy/$name"
+    done
+    umount "$run/mnt"
+}
+
+await_floppy() {
+    read_uptime
+    deadline=$((now + floppy_seconds))
+    until load_drivers; find_floppy; do
+        read_uptime
+        [ "$now" -lt "$deadline" ] ||
+            fail "No floppy labelled $floppy_label was attached within $floppy_seconds s"
+        sleep 0.2
+    done
+}
+
+# Set $floppy. Only USB devices count, as virtual media are: what a former tenant left on the local
+# disk under this label must not give us parameters.
+find_floppy() {
+    for device in "$sys"/block/sd*; do
+        case $(readlink -f "$device") in */usb*) ;; *) continue ;; esac
+        floppy=/dev/${device##*/}
+        has_label "$floppy" && return 0
+    done
+    return 1
+}
+
+# The label stands in the boot sector: at 43 in FAT12 and FAT16, at 71 in FAT32, padded with blanks.
+has_label() {
+    for offset in 43 71; do
+        label=$(dd if="$1" bs=512 count=1 2>/dev/null | tail -c +$((offset + 1)) | head -c 11)
+        [ "${label%% *}" != "$floppy_label" ] || return 0
+    done
+    return 1
+}

@@ -1,0 +1,48 @@
+# Read the floppy's parameters: data, never commands. Sourced.
+
+api_url= node= key= iqn= initiator= portal_port= chap_username= chap_secret= clock=
+callback_timeout=
+
+# Set the variables above from a file of key=value lines.
+read_parameters() {
+    while IFS= read -r line || [ -n "$line" ]; do
+        value=${line#*=}
+        case $line in
+            ironic_api_url=*) api_url=$value ;;
+            deployment_id=*) node=$value ;;
+            deployment_key=*) key=$value ;;
+            iscsi_target_iqn=*) iqn=$value ;;
+            iscsi_initiator_iqn=*) initiator=$value ;;
+            iscsi_portal_port=*) portal_port=$value ;;
+            iscsi_chap_username=*) chap_username=$value ;;
+            iscsi_chap_secret=*) chap_secret=$value ;;
+            clock=*) clock=$value ;;
+            callback_timeout=*) callback_timeout=$value ;;
+        esac
+    done <"$1"
+}
+
+# Refuse what is missing or malformed. Values become paths in configfs and parts of a URL.
+check_parameters() {
+    case $api_url in
+        http://?* | https://?*) ;;
+        *) fail "The parameter ironic_api_url is not an http or https URL" ;;
+    esac
+    check_word deployment_id "$node" '*[!0-9A-Za-z-]*'
+    check_word deployment_key "$key" '*[!0-9A-Za-z]*'
+    check_word iscsi_target_iqn "$iqn" '*[!0-9A-Za-z.:-]*'
+    check_word iscsi_initiator_iqn "$initiator" '*[!0-9A-Za-z.:-]*'
+    check_word iscsi_chap_username "$chap_username" '*[!0-9A-Za-z.:-]*'
+    check_word iscsi_chap_secret "$chap_secret" '*[!0-9A-Za-z]*'
+    check_word iscsi_portal_port "$portal_port" '*[!0-9]*'
+    check_word clock "$clock" '*[!0-9]*'
+    check_word callback_timeout "$callback_timeout" '*[!0-9]*'
+}
+
+# The value is not shown: it may be a secret.
+check_word() {
+    [ -n "$2" ] || fail "The parameter $1 is missing"
+    case $2 in
+        $3) fail "The parameter $1 has characters that it may not have" ;;
+    esac
+}

@@ -1,0 +1,105 @@
+"""Put the deploy ramdisk together: its files, by path, from unpacked packages and our own scripts."""
+
+import lzma
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+from deploy_ramdisk import cpio
+from deploy_ramdisk.cpio import Entry
+from deploy_ramdisk.modules import ModuleTree
+from ironic_ilo.exception import ImageError
+from ironic_ilo.execute import execute
+
+_SECONDS_TO_LINK = 30.0
+_LIBRARIES = "lib/x86_64-linux-gnu"
+_LOADER = "lib64/ld-linux-x86-64.so.2"
+
+# The kernel's decoder checks CRC32 alone (Documentation/staging/xz.rst). Measured: 9.0 MB; with the
+# x86 filter 9.3 MB; zstd -19 10.0 MB, and 2 s less to boot in an emulated machine.
+_XZ_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 << 20},)
+
+
+def base_entries() -> dict[str, Entry]:
+    """The directories and devices that the init needs before it has mounted anything, and itself.
+
+    Everything else under ``/dev`` comes from devtmpfs.
+    """
+    # LIO keeps state in /etc/target, and complains when it is not there.
+    directories = ("bin", "dev", "etc/target", "proc", "run", "sys", "tmp")
+    entries = {name: cpio.directory() for name in directories}
+    entries["dev/console"] = cpio.character_device(5, 1, 0o600)
+    entries["dev/null"] = cpio.character_device(1, 3, 0o666)
+    return entries | _scripts()
+
+
+def _scripts() -> dict[str, Entry]:
+    """Our scripts: ``init`` at the root, where the kernel looks for it, the others in /deploy."""
+    entries = {}
+    for script in resources.files("deploy_ramdisk").joinpath("init").iterdir():
+        path = "init" if script.name == "init" else f"deploy/{script.name}"
+        entries[path] = cpio.file(script.read_bytes(), 0o755)
+    return entries
+
+
+def static_program_entry(program: str, trees: Iterable[Path]) -> Entry:
+    """A program that needs no libraries, by its path in one of the trees."""
+    return cpio.file(_find(program, trees).read_bytes(), 0o755)
+
+
+def program_entries(program: str, trees: Iterable[Path]) -> dict[str, Entry]:
+    """A program and the shared libraries that it is linked with.
+
+    :param program: its path in one of the trees, as ``usr/bin/wget``.
+    :param trees: unpacked packages: its own, and all that it depends on.
+    :raises ImageError: a library is in none of them.
+    """
+    roots = list(trees)
+    file = _find(program, roots)
+    entries = {program: cpio.file(file.read_bytes(), 0o755)}
+    loader = _find(_LOADER, roots)
+    entries[_LOADER] = cpio.file(loader.read_bytes(), 0o755)
+    for library in _linked(file, loader, roots):
+        entries[f"{_LIBRARIES}/{library.name}"] = cpio.file(library.read_bytes(), 0o755)
+    return entries
+
+
+def _linked(program: Path, loader: Path, roots: Sequence[Path]) -> list[Path]:
+    """Ask the packages' own dynamic loader which libraries it would load."""
+    places = [root / prefix / _LIBRARIES for root in roots for prefix in ("", "usr")]
+    path = ":".join(str(place) for place in places if place.is_dir())
+    argv = [loader, "--inhibit-cache", "--library-path", path, "--list", program]
+    listed = execute(argv, timeout=_SECONDS_TO_LINK).stdout
+    # "libz.so.1 => /path/libz.so.1 (0x…)"; the kernel's own vdso and the loader have no such path.
+    found = [Path(line.split()[2]) for line in listed.splitlines() if " => /" in line]
+    libraries = [library for library in found if library.name != PurePosixPath(_LOADER).name]
+    for library in libraries:
+        if not any(library.is_relative_to(root) for root in roots):
+            raise ImageError(f"{library.name} of {program.name} is in none of its packages.")
+    return libraries
+
+
+def module_entries(tree: ModuleTree, chosen: Iterable[str]) -> dict[str, Entry]:
+    """Kernel modules, and the indexes that modprobe needs to find them."""
+    names = list(chosen)
+    root = f"lib/modules/{tree.directory.name}"
+    entries = {
+        f"{root}/{tree.paths[name]}": cpio.file((tree.directory / tree.paths[name]).read_bytes())
+        for name in names
+    }
+    for index in ("modules.dep", "modules.alias"):
+        entries[f"{root}/{index}"] = cpio.file(tree.index(index, names).encode())
+    return entries
+
+
+def compress(entries: Mapping[str, Entry]) -> bytes:
+    """Pack entries as the kernel unpacks them: cpio in xz."""
+    archive = cpio.pack(entries)
+    return lzma.compress(archive, check=lzma.CHECK_CRC32, filters=list(_XZ_FILTERS))
+
+
+def _find(path: str, roots: Iterable[Path]) -> Path:
+    for root in roots:
+        if (root / path).is_file():
+            return root / path
+    raise ImageError(f"{path} is in none of the packages that should have it.")
