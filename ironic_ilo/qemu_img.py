@@ -164,7 +164,8 @@ def convert(
 def _options(target: IscsiTarget, extent: Extent | None = None) -> str:
     """Return QEMU's image options for a target's disk or an extent of it.
 
-    The header digest guards what TCP's checksum may miss; QEMU has no data digest.
+    The header digest guards what TCP's checksum may miss, where the target has it: LIO does, tgt
+    answers that it has none, and QEMU goes on without. QEMU has no data digest at all.
     """
     disk = {
         "driver": "iscsi",
@@ -190,7 +191,7 @@ def _run(
     *,
     action: str,
     timeout: float,
-    stall_timeout: float | None = None,
+    stall_timeout: float = math.inf,
     pass_fds: Sequence[int] = (),
     on_output: execute.OutputCallback = lambda _text: None,
 ) -> execute.Result:
@@ -201,7 +202,7 @@ def _run(
         try:
             result = stall.run(
                 [*program, *credentials, *options], timeout=timeout, ok_codes=(0, 1),
-                stall_timeout=stall_timeout or timeout, pass_fds=(secret, *pass_fds),
+                stall_timeout=stall_timeout, pass_fds=(secret, *pass_fds),
                 env=_ENVIRONMENT, on_output=on_output,
                 limits=execute.Limits(_WRITE_ADDRESS_SPACE, math.ceil(timeout)),
             )  # fmt: skip
@@ -228,9 +229,13 @@ def _failed(what: str, reason: str) -> DiskError:
 
 
 def _reason(result: execute.Result) -> str:
-    """Return the last thing a tool said, without the options that it could not open."""
-    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
-    return _OPEN_PREFIX.sub("", lines[-1]) if lines else "it printed nothing"
+    """Return the last thing a tool said, without the options that it could not open.
+
+    qemu-io reports failures on its standard output, among other things.
+    """
+    said = result.stderr.strip().splitlines()
+    said += [line for line in result.stdout.splitlines() if "failed" in line]
+    return _OPEN_PREFIX.sub("", said[-1]) if said else "it printed nothing"
 
 
 class _Percent:
