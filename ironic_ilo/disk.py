@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ironic_ilo import execute, partitions, qemu_img
 from ironic_ilo.exception import DiskError, InvalidInput
@@ -99,17 +99,10 @@ def read_disk_size(target: IscsiTarget, *, timeout: float) -> int:
 def inspect_image(image: Path, image_format: ImageFormat) -> ImageInfo:
     """Return an image's sizes after checking that it stands alone.
 
-    :raises InvalidInput: it is not of that format, is encrypted, or reads other files: those
+    :raises InvalidInput: it is empty, not of that format, encrypted, or reads other files: those
         would be the conductor's.
     """
-    info = qemu_img.read_json("info", image, image_format)
-    details = info.get("format-specific", {}).get("data", {})
-    if "backing-filename" in info:
-        raise InvalidInput(f"The image {image} has a backing file", hint=_FLATTEN)
-    if "data-file" in details:
-        raise InvalidInput(f"The image {image} keeps its data in another file", hint=_FLATTEN)
-    if info.get("encrypted"):
-        raise InvalidInput(f"The image {image} is encrypted", hint=_FLATTEN)
+    info = _read_info(image, image_format)
     size = int(info["virtual-size"])
     return ImageInfo(size, _read_allocated(image, image_format, size))
 
@@ -120,8 +113,9 @@ def read_root_uuid(image: Path, image_format: ImageFormat) -> str | None:
     Only its first MiB is read.
 
     :return: ``None`` when there is none, or no telling which.
-    :raises InvalidInput: the image cannot be read.
+    :raises InvalidInput: the image is one that :func:`inspect_image` refuses.
     """
+    _read_info(image, image_format)
     with tempfile.NamedTemporaryFile(prefix="ironic-ilo-head-") as head:
         qemu_img.inspect(
             ["qemu-img", "dd", "-f", image_format, "-O", "raw", "bs=1M",
@@ -168,6 +162,20 @@ def write_deploy_image(
     with write.stage(Stage.TABLE):
         _write_table(write, layout)
     return WriteReport(info.allocated, write.seconds)
+
+
+def _read_info(image: Path, image_format: ImageFormat) -> dict[str, Any]:
+    """Return what ``qemu-img info`` says about an image that is safe to read on."""
+    info: dict[str, Any] = qemu_img.read_json("info", image, image_format)
+    if "backing-filename" in info:
+        raise InvalidInput(f"The image {image} has a backing file", hint=_FLATTEN)
+    if "data-file" in info.get("format-specific", {}).get("data", {}):
+        raise InvalidInput(f"The image {image} keeps its data in another file", hint=_FLATTEN)
+    if info.get("encrypted"):
+        raise InvalidInput(f"The image {image} is encrypted", hint=_FLATTEN)
+    if not info["virtual-size"]:
+        raise InvalidInput(f"The image {image} is empty")
+    return info
 
 
 def _check_image_fits(image: Path, info: ImageInfo, root: Partition) -> None:

@@ -19,7 +19,7 @@ from ironic_ilo import execute
 from ironic_ilo.exception import ProcessError
 
 # Waiting moves bytes as well: an event loop that wakes itself, logins to a target that has gone;
-# less than 1 KiB a minute (measured). A disk that zeroes only 10 MB/s, by WRITE SAME of 32 MiB each
+# less than 1 KiB a minute (measured). A disk that zeroes only 10 MB/s, by WRITE SAME of 32 MiB
 # (LIO's most with sectors of 512 bytes), acknowledges enough of them for this in half a minute.
 _MOVING_BYTES = 4 * 1024
 _SAMPLE_SECONDS = 1.0

@@ -538,6 +538,13 @@ def test_inspect_refuses_an_image_of_another_format(tmp_path) -> None:
         disk.inspect_image(image, "qcow2")
 
 
+def test_inspect_refuses_an_empty_image(tmp_path) -> None:
+    (tmp_path / "image").touch()
+
+    with pytest.raises(InvalidInput, match="is empty"):
+        disk.inspect_image(tmp_path / "image", "raw")
+
+
 def test_inspect_refuses_a_missing_image(tmp_path) -> None:
     with pytest.raises(InvalidInput, match="No such file"):
         disk.inspect_image(tmp_path / "image", "qcow2")
@@ -560,6 +567,8 @@ def test_inspect_refuses_an_image_that_does_not_stand_alone(
 
     with pytest.raises(InvalidInput, match=message):
         disk.inspect_image(tmp_path / "image.qcow2", "qcow2")
+    with pytest.raises(InvalidInput, match=message):
+        disk.read_root_uuid(tmp_path / "image.qcow2", "qcow2")
 
 
 @pytest.mark.parametrize("image_format", ["raw", "qcow2"])
