@@ -11,8 +11,8 @@ extensions = ["openstackdocstheme", "oslo_config.sphinxext"]
 
 html_theme = "openstackdocs"
 html_show_sourcelink = False
-# The version is the installed package's: git is not asked, for a source archive has none. Nor is
-# reno's extension used: it fails without a git history. "reno report" makes the same page.
+# The version is the installed package's. reno's extension is not used: it fails in the shallow
+# clones that CI makes. "reno report" makes the same page.
 openstackdocs_auto_version = False
 openstackdocs_auto_name = False
 openstackdocs_pdf_link = False
