@@ -6,7 +6,7 @@ import secrets
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ _SECONDS_FOR_ANSWER = 60.0
 class EmulatedServer:
     """How to reach one emulated server.
 
+    :ivar password_file: readable by its owner alone.
     :ivar certificate: PEM file to verify its iLO with.
     :ivar iscsi_portal: where its ramdisk's target is reached from here.
     """
@@ -33,10 +34,14 @@ class EmulatedServer:
     address: str
     port: int
     username: str
-    password: str = field(repr=False)
-    certificate: Path
+    password_file: str
+    certificate: str
     mac: str
     iscsi_portal: str
+
+    def read_password(self) -> str:
+        """Read the password of its iLO."""
+        return Path(self.password_file).read_text()
 
 
 class Control:
@@ -185,8 +190,8 @@ def _read_ready_file(ready_file: Path, config: Path) -> Emulator:
             address=table["address"],
             port=int(listening["url"].rpartition(":")[2]),
             username=table["username"],
-            password=Path(table["password_file"]).read_text(),
-            certificate=Path(listening["certificate"]),
+            password_file=table["password_file"],
+            certificate=listening["certificate"],
             mac=_mac(number),
             iscsi_portal=f"{table['address']}:{ISCSI_PORT}",
         )

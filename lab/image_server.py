@@ -19,10 +19,10 @@ def running_image_server(settings: Settings, config: Path) -> Iterator[subproces
     :raises ProcessError: it could not be started; the end of its log is in the text.
     """
     ready_file = settings.directory / "image-server.json"
-    command = [own_command("ironic-ilo"), "serve-images"]
+    files = ["--config-file", str(config), "--ready-file", str(ready_file)]
     program = Program(
         "The image server",
-        [*command, "--config-file", config, "--ready-file", ready_file],
+        [own_command("ironic-ilo"), "serve-images", *files],
         settings.directory / "logs" / "image-server.log",
     )
     with running(program, is_ready=ready_file.exists, timeout=_SECONDS_TO_START) as process:

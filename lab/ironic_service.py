@@ -103,7 +103,7 @@ def _driver_options(settings: Settings, file_paths: list[Path]) -> Sections:
         },
         "ilo": {
             "web_store_root": settings.directory / "images",
-            "web_store_url": f"http://{LOOPBACK}:{settings.ports.image_server}",
+            "web_store_url": settings.image_server_url,
             "image_server_host": LOOPBACK,
             "image_server_port": settings.ports.image_server,
             "signing_key": secrets.token_hex(32),

@@ -92,7 +92,7 @@ def _started(program: Program) -> Iterator[subprocess.Popen[bytes]]:
     with _opened_for_append(program.log) as log:
         try:
             process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "--", *map(os.fspath, program.argv)],
+                ["setpriv", "--pdeathsig", "TERM", "--", *_words(program)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -105,6 +105,10 @@ def _started(program: Program) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         _stop(process, program.stop_seconds)
+
+
+def _words(program: Program) -> list[str]:
+    return [os.fspath(argument) for argument in program.argv]
 
 
 @contextmanager
@@ -144,5 +148,5 @@ def _failed(program: Program, how: str) -> ProcessError:
     shown = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
     return ProcessError(
         f"{program.name} {how}. It last said:\n{shown}\nThe whole log: {program.log}",
-        hint=f"The command was: {shlex.join(map(os.fspath, program.argv))}",
+        hint=f"The command was: {shlex.join(_words(program))}",
     )

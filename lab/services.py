@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.emulator import EmulatedServer, running_emulator
 from lab.image_server import running_image_server
@@ -15,20 +16,28 @@ from lab.settings import Settings
 class Services:
     """The services of a running lab.
 
-    :ivar settings: with the ports that are really used.
-    :ivar config: Ironic's configuration file.
+    :ivar api_url: Ironic's API.
+    :ivar image_server_url: where virtual media are read from.
+    :ivar config: Ironic's configuration file; it holds secrets.
+    :ivar control_url: the emulator's control API.
     :ivar servers: the emulated servers by name.
     """
 
-    settings: Settings
-    config: Path
+    api_url: str
+    image_server_url: str
+    config: str
     control_url: str
     servers: dict[str, EmulatedServer]
 
-    @property
-    def api_url(self) -> str:
-        """Ironic's API."""
-        return self.settings.api_url
+    def as_dict(self) -> dict[str, Any]:
+        """Give a form for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Services":
+        """Undo :meth:`as_dict`."""
+        servers = {name: EmulatedServer(**server) for name, server in values["servers"].items()}
+        return cls(**values | {"servers": servers})
 
 
 @contextmanager
@@ -47,4 +56,10 @@ def running_services(
         emulator = stack.enter_context(running_emulator(settings))
         stack.enter_context(running_image_server(settings, config))
         stack.enter_context(running_ironic(settings, config))
-        yield Services(settings, config, emulator.control_url, emulator.servers)
+        yield Services(
+            api_url=settings.api_url,
+            image_server_url=settings.image_server_url,
+            config=str(config),
+            control_url=emulator.control_url,
+            servers=emulator.servers,
+        )

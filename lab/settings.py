@@ -45,6 +45,11 @@ class Settings:
         """Ironic's API, as the conductor's host sees it."""
         return f"http://{LOOPBACK}:{self.ports.api}"
 
+    @property
+    def image_server_url(self) -> str:
+        """The image server, as the emulated iLOs see it."""
+        return f"http://{LOOPBACK}:{self.ports.image_server}"
+
     def node_names(self) -> list[str]:
         """Name the servers: ``node-0`` and so on."""
         return [f"node-{number}" for number in range(self.nodes)]

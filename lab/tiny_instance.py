@@ -62,7 +62,8 @@ def _build(target: Path) -> None:
         offered = {package.name: package for package in packages.resolve([_KERNEL])}
         name = next(name for name in offered if name not in (_KERNEL, "linux-base"))
         kernel = packages.unpack(offered[name], _index_modules)
-        busybox = packages.unpack(*packages.resolve(["busybox-static"]))
+        (static,) = packages.resolve(["busybox-static"])
+        busybox = packages.unpack(static)
     version = name.removeprefix("linux-image-")
     shutil.copyfile(kernel / f"boot/vmlinuz-{version}", target / "vmlinuz")
     modules = ModuleTree.read(kernel / f"lib/modules/{version}")

@@ -1,0 +1,198 @@
+"""The lab's commands: ``demo``, ``up``, ``status``, ``env``, ``down``."""
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ironic_ilo.exception import Error, InvalidInput
+from lab.demo import Demo, Result
+from lab.keeper import Lab, find_lab, stop_lab
+from lab.process import own_command
+from lab.report import reporting, timeline_table
+from lab.settings import Ports, Settings, default_directory
+from lab.signals import Stopped, stopped_by_signals
+from lab.status import read_status, status_table
+from lab.up import bring_up
+
+_MOST_NODES = 64
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    :returns: the exit code: 0, 1 when it failed, 2 when it was called wrongly, 130 or 143 when a
+        signal stopped it.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with stopped_by_signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            arguments.run(arguments)
+    except Error as error:
+        Console(stderr=True).print(f"\n{error}", style="red", markup=False, highlight=False)
+        return 1
+    except Stopped as stopped:
+        sys.stderr.write("Stopped; nothing is left running.\n")
+        return stopped.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./run lab", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = _add(commands, "demo", _demo, "deploy Debian onto an emulated server, start to end")
+    demo.prog = "./run demo"
+    _add_settings(demo)
+    demo.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    demo.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+    up = _add(commands, "up", _up, "start Ironic, image server and emulated servers, enrolled")
+    _add_settings(up)
+    up.add_argument("--nodes", type=_node_count, default=1, metavar="N", help="servers (1)")
+    status = _add(commands, "status", _status, "show services and nodes")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+    _add(commands, "env", _env, "print variables for the baremetal client, for eval")
+    _add(commands, "down", _down, "stop everything that 'up' or 'demo --keep' started")
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: object,
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=default_directory(),
+        help="the lab's files; one lab each (default: .lab in the checkout)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    ports = Ports()
+    for name, port in (
+        ("api", ports.api),
+        ("image-server", ports.image_server),
+        ("control", ports.control),
+    ):
+        parser.add_argument(
+            f"--{name}-port", type=int, default=port, metavar="N", help=f"0: any ({port})"
+        )
+    parser.add_argument(
+        "--address",
+        default=Settings.first_address,
+        help=f"loopback address of the first iLO; the others follow ({Settings.first_address})",
+    )
+
+
+def _node_count(text: str) -> int:
+    count = int(text)
+    if count not in range(1, _MOST_NODES + 1):
+        raise argparse.ArgumentTypeError(f"must be from 1 to {_MOST_NODES}")
+    return count
+
+
+def _settings(arguments: argparse.Namespace, nodes: int) -> Settings:
+    return Settings(
+        directory=arguments.dir.resolve(),
+        ports=Ports(arguments.api_port, arguments.image_server_port, arguments.control_port),
+        nodes=nodes,
+        first_address=arguments.address,
+    )
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    console = Console(stderr=arguments.json)
+    with reporting(console) as reporter:
+        demo = Demo(_settings(arguments, nodes=1), reporter, keep=arguments.keep)
+        result = demo.run()
+    if arguments.json:
+        print(json.dumps(result.as_dict()))
+    else:
+        _print_result(console, demo, result)
+    if arguments.keep:
+        _print_how_to_play(console, _find(arguments.dir))
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    console = Console()
+    with reporting(console) as reporter:
+        bring_up(_settings(arguments, arguments.nodes), reporter)
+    lab = _find(arguments.dir)
+    console.print(status_table(read_status(lab)))
+    _print_how_to_play(console, lab)
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    status = read_status(_find(arguments.dir))
+    if arguments.json:
+        print(json.dumps(status))
+        return
+    console = Console()
+    for service in status["services"]:
+        answer = "answers" if service["answers"] else "does not answer"
+        console.print(f"{service['name']:<13} {service['url']} {answer}", highlight=False)
+    console.print(status_table(status))
+
+
+def _env(arguments: argparse.Namespace) -> None:
+    print("\n".join(_environment(_find(arguments.dir))))
+
+
+def _down(arguments: argparse.Namespace) -> None:
+    if not stop_lab(arguments.dir.resolve()):
+        print(f"No lab is running in {arguments.dir}.")
+
+
+def _find(directory: Path) -> Lab:
+    lab = find_lab(directory.resolve())
+    if lab is None:
+        raise InvalidInput(
+            f"No lab is running in {directory}", hint="Start one with './run lab up'."
+        )
+    return lab
+
+
+def _print_result(console: Console, demo: Demo, result: Result) -> None:
+    console.print(timeline_table(demo.timeline))
+    console.print(
+        f"The node is {result.provision_state} and {result.power_state}; its instance asked for a "
+        f"login {result.logins_seen} times. Deploying took {result.seconds['deploy']:.0f} s.",
+        highlight=False,
+    )
+    console.print(f"Console log: {result.console_log}", soft_wrap=True, highlight=False)
+    console.print(f"Screenshot:  {result.screenshot}", soft_wrap=True, highlight=False)
+
+
+def _environment(lab: Lab) -> list[str]:
+    return [
+        "export OS_AUTH_TYPE=none",
+        f"export OS_ENDPOINT={lab.services.api_url}",
+        f"export PATH={shlex.quote(str(own_command('')))}:$PATH",
+    ]
+
+
+def _print_how_to_play(console: Console, lab: Lab) -> None:
+    option = "" if lab.directory == default_directory() else f" --dir {lab.directory}"
+    name = next(iter(lab.services.servers))
+    lines = [
+        "",
+        "It is all left running. To play with it:",
+        f'    eval "$(./run lab env{option})"',
+        "    baremetal node list",
+        f"    baremetal node show {name}",
+        f"    baremetal node reboot {name}",
+        f"    baremetal node undeploy {name}",
+        f"    ./run lab status{option}",
+        f"    ./run lab down{option}",
+    ]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
