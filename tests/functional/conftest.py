@@ -1,0 +1,111 @@
+"""One lab for all functional tests: a real Ironic, and emulated servers of paper."""
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.services import running_services
+from lab.settings import Ports, Settings, with_free_ports
+from tests.functional.cloud import Artifacts, Cloud, Node
+from tests.tgt import Tgtd, start_tgtd
+
+FIRST_ADDRESS = "127.0.60.10"
+TGT_CONTROL_PORT = 6010
+MIB = 1024 * 1024
+# A little more than swap and root take.
+DISK_MIB = 1100
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory) -> Artifacts:
+    """Make something to deploy: a small file system, and noise for what is only copied."""
+    directory = tmp_path_factory.mktemp("artifacts")
+    tree = directory / "tree"
+    tree.mkdir()
+    (tree / "content").write_bytes(secrets.token_bytes(8 * MIB))
+    raw, image = directory / "root.raw", directory / "root.qcow2"
+    with raw.open("wb") as file:
+        file.truncate(64 * MIB)
+    for command in (
+        ["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(raw)],
+        ["qemu-img", "convert", "-O", "qcow2", str(raw), str(image)],
+    ):
+        subprocess.run(command, check=True, timeout=120)
+    for name, size in (("kernel", 1), ("ramdisk", 2), ("deploy.iso", 3)):
+        (directory / name).write_bytes(secrets.token_bytes(size * MIB))
+    return Artifacts(
+        directory,
+        image,
+        raw,
+        directory / "kernel",
+        directory / "ramdisk",
+        directory / "deploy.iso",
+    )
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory, artifacts) -> Iterator[Cloud]:
+    """Run the lab."""
+    settings = with_free_ports(
+        Settings(
+            tmp_path_factory.mktemp("cloud"),
+            ports=Ports(0, 0, 0),
+            nodes=2,
+            first_address=FIRST_ADDRESS,
+            machine="paper",
+        )
+    )
+    options = {
+        "DEFAULT": {"debug": True},
+        "conductor": {
+            "deploy_callback_timeout": 60,
+            "check_provision_state_interval": 2,
+            # Nodes come and go here; one that is half removed must not be powered on again.
+            "sync_power_state_interval": 0,
+        },
+        "ilo": {"client_timeout": 20, "busy_timeout": 60},
+    }
+    with running_services(settings, file_paths=[artifacts.directory], options=options) as services:
+        yield Cloud(settings.directory, services, artifacts)
+
+
+@pytest.fixture
+def enrol(cloud):
+    """Enrol the first server, or another; all is removed again."""
+    nodes: list[Node] = []
+
+    def enrol_server(number: int = 0, **options) -> Node:
+        server = cloud.services.servers[f"node-{number}"]
+        nodes.append(cloud.enrol(server, **options))
+        return nodes[-1]
+
+    yield enrol_server
+    for node in nodes:
+        node.delete()
+
+
+@pytest.fixture
+def node(enrol) -> Node:
+    """Enrol one server, ready to be deployed."""
+    return enrol()
+
+
+@pytest.fixture
+def tgtd(cloud) -> Iterator[Tgtd]:
+    """Run an iSCSI target where the first server's is expected."""
+    with start_tgtd(cloud.services.servers["node-0"].iscsi_portal, TGT_CONTROL_PORT) as running:
+        yield running
+
+
+@pytest.fixture
+def disk(tmp_path) -> Path:
+    """Make a disk, full of what a former tenant left."""
+    path = tmp_path / "disk"
+    garbage = secrets.token_bytes(MIB)
+    with path.open("wb") as file:
+        for _ in range(DISK_MIB):
+            file.write(garbage)
+    return path
