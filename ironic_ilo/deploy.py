@@ -216,6 +216,15 @@ def _validate_callback(task: Any) -> None:
             )
             % {"node": node.uuid, "vendor": node.vendor_interface}
         )
+    if CONF.auth_strategy != "noauth":
+        raise exception.InvalidParameterValue(
+            _(
+                "Node %(node)s cannot be deployed: Ironic's API asks for a login "
+                "([DEFAULT]auth_strategy is %(strategy)s), and the deploy ramdisk has none yet. "
+                "Only noauth is supported."
+            )
+            % {"node": node.uuid, "strategy": CONF.auth_strategy}
+        )
     url = deploy_utils.get_ironic_api_url()
     if url.startswith("https") and not CONF.ilo.callback_ca:
         raise exception.InvalidParameterValue(

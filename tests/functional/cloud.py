@@ -182,8 +182,7 @@ class Node:
         """Be the ramdisk that the server has booted."""
         url = self.drives()["FLOPPY"]
         assert url is not None
-        parameters = read_floppy(url, self.cloud.directory)
-        return PaperRamdisk(parameters, self.cloud.services.api_url)
+        return PaperRamdisk(read_floppy(url), self.cloud.services.api_url)
 
     def delete(self) -> None:
         """Remove the node, whatever its state, and turn its server off."""

@@ -5,6 +5,7 @@ a real iSCSI target, and calls back, all as the deploy ramdisk does.
 """
 
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +19,18 @@ from tests.tgt import Tgtd
 _TIMEOUT = 120
 
 
-def read_floppy(url: str, directory: Path) -> dict[str, str]:
+def read_floppy(url: str) -> dict[str, str]:
     """Fetch a floppy image and read its ``parameters.txt``."""
-    image = directory / "floppy.img"
-    image.write_bytes(_get(url).content)
-    text = subprocess.run(
-        ["mtype", "-i", str(image), "::parameters.txt"],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-    ).stdout
+    with tempfile.NamedTemporaryFile() as image:
+        image.write(_get(url).content)
+        image.flush()
+        text = subprocess.run(
+            ["mtype", "-i", image.name, "::parameters.txt"],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+        ).stdout
     return dict(line.split("=", 1) for line in text.splitlines())
 
 

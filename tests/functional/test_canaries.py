@@ -17,10 +17,10 @@ class CommandLines(threading.Thread):
     def __init__(self):
         super().__init__()
         self.seen = set()
-        self._stop = threading.Event()
+        self._told_to_end = threading.Event()
 
     def run(self):
-        while not self._stop.wait(0.02):
+        while not self._told_to_end.wait(0.02):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     self.seen.add(path.read_bytes())
@@ -32,7 +32,7 @@ class CommandLines(threading.Thread):
         return self
 
     def __exit__(self, *_exc):
-        self._stop.set()
+        self._told_to_end.set()
         self.join()
 
 
@@ -102,7 +102,5 @@ def test_files_with_secrets_are_their_owners_alone(cloud, node):
 
 def private_ancestors(path, cloud):
     """Count the directories above a file that others cannot enter, within the lab's own."""
-    parents = [parent for parent in path.parents if parent.is_relative_to(cloud.directory)]
-    return sum(
-        not parent.stat().st_mode & 0o077 for parent in parents if parent != cloud.directory
-    )
+    inner = [parent for parent in path.parents if cloud.directory in parent.parents]
+    return sum(not parent.stat().st_mode & 0o077 for parent in inner)
