@@ -16,7 +16,8 @@ from ilo_emulator.state import BootDevice, Device
 
 _GUEST_ISCSI_PORT = 3260
 _NIC_MODELS = {Nic.E1000E: "e1000e", Nic.E1000: "e1000", Nic.VIRTIO: "virtio-net-pci"}
-_READAHEAD = 1024 * 1024
+# More of it fetches a fifth more of an ISO, and no sooner.
+_READAHEAD = 256 * 1024
 _HTTP_SECONDS = 60
 
 _Properties = dict[str, Any]
