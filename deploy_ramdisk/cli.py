@@ -33,12 +33,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Build, with progress on standard error and the report on standard output."""
     report = build_deploy_iso(arguments.output, cache_dir=arguments.cache_dir, on_step=_print_step)
-    print(_as_json(report) if arguments.json else _as_text(report))
+    sys.stdout.write(f"{_as_json(report) if arguments.json else _as_text(report)}\n")
     return 0
 
 
 def _print_step(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
 
 
 def _as_json(report: BuildReport) -> str:
@@ -46,10 +46,9 @@ def _as_json(report: BuildReport) -> str:
 
 
 def _as_text(report: BuildReport) -> str:
-    lines = [
-        f"{report.output}: {report.size / 2**20:.1f} MiB, kernel {report.kernel_version}, "
-        f"{len(report.modules)} modules, in {report.seconds:.0f} s"
-    ]
+    size, seconds = f"{report.size / 2**20:.1f} MiB", f"{report.seconds:.0f} s"
+    kernel = f"kernel {report.kernel_version} with {len(report.modules)} modules"
+    lines = [f"{report.output}: {size}, {kernel}, built in {seconds}"]
     lines += [
         f"Driver {driver} is left without firmware: {', '.join(files)}"
         for driver, files in report.missing_firmware.items()

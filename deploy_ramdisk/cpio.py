@@ -68,8 +68,8 @@ def _record(path: str, entry: Entry, inode: int) -> Iterator[bytes]:
     name = path.encode() + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     owner, group, time, archive_device = 0, 0, 0, (0, 0)
-    fields = (inode, entry.mode, owner, group, links, time, len(entry.data), *archive_device)
-    fields += (*entry.device, len(name), 0)
+    fields = [inode, entry.mode, owner, group, links, time, len(entry.data), *archive_device]
+    fields += [*entry.device, len(name), 0]
     header = _MAGIC + b"".join(b"%08X" % field for field in fields) + name
     yield header + _padding(header)
     yield entry.data + _padding(entry.data)

@@ -63,7 +63,12 @@ class ModuleTree:
         """List the firmware files that modules may ask for, by module name; most need none."""
         wanted: dict[str, tuple[str, ...]] = {}
         for name in names:
-            argv = ["modinfo", "-F", "firmware", self.directory / self.paths[name]]
+            argv: list[str | Path] = [
+                "modinfo",
+                "-F",
+                "firmware",
+                self.directory / self.paths[name],
+            ]
             files = execute(argv, timeout=_SECONDS_TO_READ).stdout.split()
             if files:
                 wanted[name] = tuple(sorted(files))
@@ -89,5 +94,5 @@ def _name(path: str) -> str:
 def _subject(line: str) -> str:
     """Name the module that a line of ``modules.dep`` or ``modules.alias`` is about."""
     if line.startswith("alias "):
-        return line.split()[-1].replace("-", "_")
+        return line.rsplit(maxsplit=1)[-1].replace("-", "_")
     return _name(line.partition(":")[0])

@@ -67,10 +67,20 @@ class PackageCache:
             options += ["--no-install-recommends", "--yes", "--print-uris"]
             return _listed(["apt-get", *options, "install", *names])
 
-    def offered(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Name those packages that the apt sources offer."""
-        listed = execute(["apt-cache", "pkgnames", "firmware-"], timeout=_SECONDS_TO_RESOLVE)
-        return tuple(sorted(set(names) & set(listed.stdout.split())))
+    def find(self, name: str) -> Package:
+        """Find one package, without what it depends on.
+
+        :raises InvalidInput: the apt sources do not offer it.
+        """
+        return _listed(["apt-get", "--print-uris", "download", name])[0]
+
+    def dependencies(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Map those packages that the apt sources offer to what they depend on directly."""
+        shown = execute(
+            ["apt-cache", "--no-all-versions", "show", *names], timeout=_SECONDS_TO_RESOLVE
+        )
+        stanzas = [_fields(stanza) for stanza in shown.stdout.split("\n\n") if stanza.strip()]
+        return {fields["Package"]: _names(fields.get("Depends", "")) for fields in stanzas}
 
     def unpack(self, package: Package, prepare: Callable[[Path], None] | None = None) -> Path:
         """Fetch and unpack a package, unless that was done before.
@@ -120,3 +130,14 @@ def _listed(command: Sequence[str]) -> tuple[Package, ...]:
 def _package(file_name: str) -> Package:
     name, version, _architecture = file_name.split("_")
     return Package(name, unquote(version), file_name)
+
+
+def _fields(stanza: str) -> dict[str, str]:
+    """Read one package's description (deb822), each field's first line alone."""
+    lines = [line for line in stanza.splitlines() if not line.startswith(" ")]
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _names(depends: str) -> tuple[str, ...]:
+    """Read a list such as ``a (>= 1), b | c``; of alternatives the first."""
+    return tuple(item.split()[0] for item in depends.split(",") if item.strip())

@@ -1,10 +1,14 @@
-# Call the conductor back. Sourced.
+# Call the conductor back.
 
 address=
 
 # Tell the conductor where the disk is.
 call_back() {
-    post_deploy_info "" || { withdraw_disk; fail "$callback_reason"; }
+    post_deploy_info "" && return 0
+    withdraw_disk
+    # The conductor has refused this deploy, or is not there: an error would fare no better.
+    address=
+    fail "$callback_reason"
 }
 
 # Tell the conductor why there will be no disk, when it can be reached.
@@ -18,43 +22,41 @@ post_deploy_info() {
     callback_body "$1" >"$run/body"
     read_uptime
     deadline=$((now + callback_timeout)) pause=1
-    while :; do
-        post && return 0
+    until post; do
         [ "$retry" = yes ] || return 1
         read_uptime
-        [ "$((now + pause))" -lt "$deadline" ] || return 1
+        [ $((now + pause)) -lt "$deadline" ] || return 1
         say "$callback_reason; trying again in $pause s"
         sleep "$pause"
-        pause=$((pause < 15 ? pause * 2 : pause))
+        [ "$pause" -ge 16 ] || pause=$((pause * 2))
     done
 }
 
 # One call. Sets $callback_reason, and $retry to whether another may do better.
 post() {
-    /usr/bin/wget -O "$reply" -T 60 --header 'Content-Type: application/json' --post-file "$run/body" \
-        "$api_url/v1/nodes/$node/vendor_passthru/pass_deploy_info" 2>"$http_log"
-    code=$? status=$(http_status <"$http_log") retry=yes
-    case $code/$status in
-        0/*) return 0 ;;
-        8/400 | 8/401 | 8/403 | 8/404) retry=no ;;
+    request 60 --header 'Content-Type: application/json' --post-file "$run/body" \
+        "$api_url/v1/nodes/$node/vendor_passthru/pass_deploy_info"
+    retry=yes
+    case $status in
+        '') callback_reason="The API did not answer: $api_reason"; return 1 ;;
+        2??) return 0 ;;
+        400 | 401 | 403 | 404) retry=no ;;
     esac
-    case $code in
-        8) callback_reason="the API answered $status: $(head -c 500 "$reply" | tr -c '[:print:]' ' ')" ;;
-        *) callback_reason="the API did not answer: $(tail -n 1 "$http_log")" ;;
-    esac
+    callback_reason="The API answered $status: $(head -c 500 "$reply" | one_line)"
     return 1
-}
-
-http_status() {
-    sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1
 }
 
 callback_body() {
     printf '{"address": "%s", "key": "%s", "iqn": "%s", "error": "%s"}' \
-        "$address" "$key" "$iqn" "$(printf %s "$1" | json_escape)"
+        "$address" "$key" "$iqn" "$(printf %s "$1" | one_line | json_escape)"
 }
 
-# Print standard input as the inside of a JSON string (RFC 8259 section 7), in ASCII, on one line.
+# Make text printable ASCII on one line: enough for messages, and there is nothing else to escape.
+one_line() {
+    tr -c '[:print:]' ' '
+}
+
+# Print a line as the inside of a JSON string (RFC 8259 section 7).
 json_escape() {
-    tr -c '[:print:]' ' ' | sed 's/[\\"]/\\&/g'
+    sed 's/[\\"]/\\&/g'
 }

@@ -1,4 +1,4 @@
-# Set the clock, which TLS needs. Sourced.
+# Set the clock, which TLS needs.
 
 # The conductor's time of when it made the floppy: a lower bound.
 set_clock() {

@@ -1,7 +1,7 @@
 # The deploy, from the drivers to the conductor's answer. Ends with 0 when the disk is on offer.
 set -u
 
-for part in console modules floppy parameters clock http network disk target callback; do
+for part in console devices floppy parameters clock http network dhcp static disk target callback; do
     . "/deploy/$part.sh"
 done
 
@@ -12,9 +12,8 @@ read_floppy
 read_parameters "$run/floppy/parameters.txt"
 check_parameters
 set_clock "$clock"
-prepare_http
 bring_up_network
 choose_disk
 export_disk
 call_back
-say "offering $disk ($disk_size bytes) as $iqn at $address:$portal_port"
+say "offering $disk ($disk_size bytes) as $iqn at $address:$portal_port; waiting for the conductor"

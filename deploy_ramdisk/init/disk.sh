@@ -1,8 +1,8 @@
-# Find the disk to deploy to. Sourced.
+# Find the disk to deploy to.
 
-disk_seconds=90
+disk_seconds=${disk_seconds:-90}
 # Disks turn up one by one; this long without a new one, all are there.
-quiet_seconds=2
+quiet_seconds=3
 
 # Set $disk and $disk_size (bytes) to the only local disk.
 choose_disk() {
@@ -19,13 +19,13 @@ choose_disk() {
 # Set $disks to the names of all local disks, once no more turn up.
 await_disks() {
     read_uptime
-    deadline=$((now + disk_seconds)) settled=$((now + quiet_seconds)) seen=
+    deadline=$((now + disk_seconds))
     while [ "$now" -lt "$deadline" ]; do
-        load_drivers
+        watch_devices
         disks=$(find_disks)
         read_uptime
-        [ "$disks" = "$seen" ] || settled=$((now + quiet_seconds)) seen=$disks
-        [ -z "$disks" ] || [ "$now" -lt "$settled" ] || return 0
+        [ -z "$disks" ] || [ -f "$run/storage-loading" ] ||
+            [ "$now" -lt $((quiet_since + quiet_seconds)) ] || return 0
         sleep 0.2
     done
 }
@@ -39,11 +39,16 @@ find_disks() {
 
 is_local_disk() {
     case ${1##*/} in sd* | vd* | nvme*) ;; *) return 1 ;; esac
-    # Virtual media, keys and card readers are USB devices.
-    case $(readlink -f "$1") in */usb*) return 1 ;; esac
+    # Virtual media, keys and card readers.
+    ! is_usb "$1" || return 1
     # One path of several to an NVMe namespace.
     [ "$(cat "$1/hidden" 2>/dev/null)" != 1 ] || return 1
     [ "$(cat "$1/removable")" = 0 ] && [ "$(cat "$1/ro")" = 0 ] && [ "$(cat "$1/size")" != 0 ]
+}
+
+is_usb() {
+    case $(readlink -f "$1") in */usb[0-9]*) return 0 ;; esac
+    return 1
 }
 
 # The kernel counts in 512 bytes, whatever the sector size.
@@ -51,14 +56,14 @@ disk_bytes() {
     echo $(($(cat "$sys/block/$1/size") * 512))
 }
 
-# Print what is there, for people: name, size, and why one may not count.
+# Print what is there, for people: name, size, and why one does not count.
 list_devices() {
     for device in "$sys"/block/*; do
         name=${device##*/}
-        case $name in loop* | ram*) continue ;; esac
+        case $name in '*' | loop* | ram*) continue ;; esac
         printf '%s (%s bytes' "$name" "$(disk_bytes "$name")"
-        case $(readlink -f "$device") in */usb*) printf ', USB' ;; esac
+        ! is_usb "$device" || printf ', USB'
         [ "$(cat "$device/ro")" = 0 ] || printf ', read-only'
         printf '), '
-    done | sed 's/, $//; s/^$/none/'
+    done | sed 's/, $//' | grep . || echo none
 }

@@ -1,7 +1,7 @@
-# Find and read the floppy that the conductor attached. Sourced.
+# Find and read the floppy that the conductor attached.
 
 floppy_label=ir-vfd-dev
-floppy_seconds=120
+floppy_seconds=${floppy_seconds:-120}
 
 # Copy the floppy's files to $run/floppy, and let go of it.
 read_floppy() {
@@ -14,15 +14,16 @@ read_floppy() {
         [ ! -f "$run/mnt/$name" ] || cp "$run/mnt/$name" "$run/floppy/$name"
     done
     umount "$run/mnt"
+    [ -f "$run/floppy/parameters.txt" ] || fail "The floppy has no parameters.txt"
 }
 
 await_floppy() {
     read_uptime
     deadline=$((now + floppy_seconds))
-    until load_drivers; find_floppy; do
+    until watch_devices; find_floppy; do
         read_uptime
-        [ "$now" -lt "$deadline" ] ||
-            fail "No floppy labelled $floppy_label was attached within $floppy_seconds s"
+        [ "$now" -lt "$deadline" ] || fail "No floppy labelled $floppy_label within" \
+            "$floppy_seconds s. Is virtual media connected? Block devices: $(list_devices)"
         sleep 0.2
     done
 }
@@ -31,9 +32,9 @@ await_floppy() {
 # disk under this label must not give us parameters.
 find_floppy() {
     for device in "$sys"/block/sd*; do
-        case $(readlink -f "$device") in */usb*) ;; *) continue ;; esac
+        is_usb "$device" || continue
         floppy=/dev/${device##*/}
-        has_label "$floppy" && return 0
+        ! has_label "$floppy" || return 0
     done
     return 1
 }

@@ -1,11 +1,16 @@
 # Talk to the API, with GNU wget; by its path, as busybox would run its own, which does not verify TLS.
-# Sourced. Secrets stand in files of our own, never in argv.
+# Secrets stand in files of ours, never in argv.
 
-reply=$run/reply
 http_log=$run/http.log
+reply=$run/reply
 
 # Set up what all requests share.
 prepare_http() {
+    ca=$run/floppy/callback_ca.pem token=$run/floppy/token
+    case $api_url in
+        https:*) [ -f "$ca" ] ||
+            fail "The API is https, and the floppy has no callback_ca.pem to verify it with" ;;
+    esac
     {
         echo 'tries = 1'
         echo 'max_redirect = 0'
@@ -14,26 +19,35 @@ prepare_http() {
         echo 'content_on_error = on'
         echo 'server_response = on'
         echo 'check_certificate = on'
-        [ ! -f "$run/floppy/callback_ca.pem" ] || echo "ca_certificate = $run/floppy/callback_ca.pem"
-        [ ! -f "$run/floppy/token" ] || echo "header = X-Auth-Token: $(cat "$run/floppy/token")"
+        [ ! -f "$ca" ] || echo "ca_certificate = $ca"
+        [ ! -f "$token" ] || echo "header = X-Auth-Token: $(cat "$token")"
     } >"$run/wgetrc"
     export WGETRC=$run/wgetrc
-    case $api_url in
-        https:*) [ -f "$run/floppy/callback_ca.pem" ] ||
-            fail "The API is https, and the floppy has no callback_ca.pem to verify it with" ;;
-    esac
 }
 
 # Is there an HTTP answer, whatever it says? Sets $address, or $api_reason.
 reach_api() {
-    /usr/bin/wget -O /dev/null -T 10 "$api_url/" 2>"$http_log"
-    case $? in
-        0 | 8) ;;
-        *) api_reason=$(tail -n 1 "$http_log"); return 1 ;;
-    esac
+    request 10 "$api_url/"
+    [ -n "$status" ] || return 1
     peer=$(api_peer <"$http_log")
     address=$(ip route get "$peer" | sed -n 's/.* src \([^ ]*\).*/\1/p')
-    [ -n "$address" ]
+    [ -n "$address" ] || { api_reason="no route to $peer"; return 1; }
+}
+
+# Make a request: seconds to wait for an answer, and wget's arguments. Sets $status, which is empty when
+# there was no answer, and $api_reason to why.
+request() {
+    seconds=$1
+    shift
+    rm -f "$reply"
+    /usr/bin/wget -O "$reply" -T "$seconds" "$@" 2>"$http_log"
+    status=$(http_status <"$http_log")
+    [ -n "$status" ] || api_reason=$(grep . "$http_log" | tail -n 1)
+}
+
+# Print the status of the answer, from lines such as "  HTTP/1.1 200 OK".
+http_status() {
+    sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1
 }
 
 # Print the address that wget connected to, from lines such as

@@ -1,68 +1,55 @@
-# Bring up the network and find out which address reaches the API. Sourced.
+# Bring up the network, and find out which address reaches the API.
 
 # Set $address to our address towards the API, or fail.
 bring_up_network() {
+    prepare_http
+    attempt=try_dhcp
+    [ ! -f "$run/floppy/network.conf" ] || attempt=try_static
     read_uptime
     deadline=$((now + callback_timeout))
-    start_dhcp
-    until try_leases; do
+    until "$attempt"; do
         read_uptime
         [ "$now" -lt "$deadline" ] ||
-            fail "The API $api_url was not reached within $callback_timeout s: ${api_reason:-no answer to DHCP}"
+            fail "The API at $api_url was not reached within $callback_timeout s: $api_reason"
         sleep 0.5
-        load_drivers
-        start_dhcp
+        watch_devices
     done
-    say "our address is $address ($interface)"
+    say "our address is $address"
 }
 
-# Ask for a lease on every network card, all at once: neither name nor order says which one has the
-# deploy network.
-start_dhcp() {
+# Print the names of the network cards: they have a device, what is made of them has none.
+list_cards() {
     for device in "$sys"/class/net/*; do
-        interface=${device##*/}
-        [ -e "$device/device" ] && [ ! -e "$run/dhcp/$interface" ] || continue
-        mkdir -p "$run/dhcp" && : >"$run/dhcp/$interface"
-        ip link set "$interface" up
-        say "asking for an address on $interface ($(cat "$device/address"))"
-        udhcpc -f -i "$interface" -s /deploy/dhcp-event -t 5 -T 2 -A 2 \
-            -O staticroutes -p "$run/dhcp/$interface.pid" >/dev/null 2>&1 &
+        [ ! -e "$device/device" ] || echo "${device##*/}"
     done
 }
 
-# Try each lease alone: with one network at a time, routes and name servers cannot mix.
-try_leases() {
-    for lease in "$run"/dhcp/*.lease; do
-        [ -f "$lease" ] || continue
-        interface=$(basename "$lease" .lease)
-        use_lease "$lease"
-        if reach_api; then
-            drop_other_interfaces
-            return 0
-        fi
-        say "the API is not reached through $interface: $api_reason"
-        ip addr flush dev "$interface"
-    done
-    return 1
+# Print the cards for people: name, address, and whether there is a link (not known while down).
+describe_cards() {
+    for card in $(list_cards); do
+        case $(cat "$sys/class/net/$card/carrier" 2>/dev/null) in
+            1) link=', link up' ;;
+            0) link=', no link' ;;
+            *) link= ;;
+        esac
+        printf '%s (%s%s), ' "$card" "$(cat "$sys/class/net/$card/address")" "$link"
+    done | sed 's/, $//' | grep . || echo 'no network card'
 }
 
-# A lease is the lines that dhcp-event wrote.
+# Take a lease, the lines that dhcp-event wrote, into use.
 use_lease() {
-    : >/etc/resolv.conf
     while read -r what value; do
         case $what in
-            address) ip addr add "$value" dev "$interface" ;;
-            router) ip route add default via "$value" dev "$interface" ;;
+            address) ip addr add "$value" dev "$2" ;;
+            route) ip route append "${value%% *}" via "${value##* }" dev "$2" ;;
             dns) echo "nameserver $value" >>/etc/resolv.conf ;;
         esac
     done <"$1" 2>/dev/null
 }
 
-drop_other_interfaces() {
-    for pid_file in "$run"/dhcp/*.pid; do
-        other=$(basename "$pid_file" .pid)
-        [ "$other" != "$interface" ] || continue
-        kill "$(cat "$pid_file")"
-        ip link set "$other" down
-    done
+# Ask for a lease, for as long as this server is up: dhcp-event notes what is offered.
+start_udhcpc() {
+    mkdir -p "$run/dhcp"
+    udhcpc -f -i "$1" -s /deploy/dhcp-event -t 5 -T 2 -A 2 -O staticroutes \
+        -p "$run/dhcp/$1.pid" >/dev/null 2>&1 &
 }

@@ -1,4 +1,4 @@
-# Read the floppy's parameters: data, never commands. Sourced.
+# Read the floppy's parameters: data, never commands.
 
 api_url= node= key= iqn= initiator= portal_port= chap_username= chap_secret= clock=
 callback_timeout=

@@ -1,4 +1,4 @@
-# Offer the disk over iSCSI, with the kernel's target (LIO) through configfs. Sourced.
+# Offer the disk over iSCSI, with the kernel's target (LIO) through configfs.
 # Attributes: Linux Documentation/target and drivers/target.
 
 configfs=${configfs:-/sys/kernel/config}
@@ -44,9 +44,19 @@ make_portal_group() {
         put "$tpg/attrib/authentication" 1 &&
         put "$tpg/attrib/generate_node_acls" 0 &&
         put "$tpg/attrib/demo_mode_write_protect" 1 &&
+        put "$tpg/attrib/demo_mode_discovery" 0 &&
         put "$tpg/param/AuthMethod" CHAP &&
         put "$tpg/param/HeaderDigest" CRC32C,None &&
-        put "$tpg/param/DataDigest" CRC32C,None
+        put "$tpg/param/DataDigest" CRC32C,None &&
+        make_bursts_long
+}
+
+# LIO's defaults are 8 KiB packets, each answered: slow for a stream of writes.
+make_bursts_long() {
+    put "$tpg/param/MaxRecvDataSegmentLength" 262144 &&
+        put "$tpg/param/FirstBurstLength" 262144 &&
+        put "$tpg/param/MaxBurstLength" 1048576 &&
+        put "$tpg/param/InitialR2T" No
 }
 
 admit_initiator() {

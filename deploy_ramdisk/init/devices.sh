@@ -1,0 +1,42 @@
+# Load drivers, and notice what they find.
+
+known_disks=
+quiet_since=0
+
+load_modules() {
+    modprobe -a $(cat /deploy/modules-load) || fail "A kernel module could not be loaded"
+    # Not empty: busybox's grep takes an empty list of patterns to match every line.
+    echo none >"$run/modaliases"
+}
+
+# Load the drivers of the devices that the buses have found since the last call. A driver may bring a
+# bus of its own (USB, SCSI), so every wait calls this.
+watch_devices() {
+    cat "$sys"/bus/*/devices/*/modalias 2>/dev/null | sort -u >"$run/modaliases.now"
+    if new=$(grep -vxFf "$run/modaliases" "$run/modaliases.now"); then
+        mv "$run/modaliases.now" "$run/modaliases"
+        load_drivers
+    fi
+    note_disks
+}
+
+# Storage controllers (PCI base class 01) may take a minute to find their disks: meanwhile, the
+# floppy and the network can be found. A missing driver is no error: most devices need none here.
+load_drivers() {
+    storage=$(printf '%s\n' $new | grep '^pci:.*bc01sc')
+    others=$(printf '%s\n' $new | grep -v '^pci:.*bc01sc')
+    if [ -n "$storage" ]; then
+        : >"$run/storage-loading"
+        { modprobe -a -q $storage 2>/dev/null; rm "$run/storage-loading"; } &
+    fi
+    [ -z "$others" ] || modprobe -a -q $others 2>/dev/null
+}
+
+# Set $quiet_since to when the last disk turned up.
+note_disks() {
+    set -- "$sys"/block/*
+    [ "$*" != "$known_disks" ] || return 0
+    known_disks=$*
+    read_uptime
+    quiet_since=$now
+}

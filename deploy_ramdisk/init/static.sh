@@ -1,0 +1,70 @@
+# Bring up the network that the conductor described in network.conf (deploy_ramdisk/network.py has the
+# format). Link number N becomes the interface "linkN".
+
+configured=no
+
+try_static() {
+    conf=$run/floppy/network.conf
+    if [ "$configured" = no ]; then
+        find_links || return 1
+        configure_links
+        configured=yes
+    fi
+    for lease in "$run"/dhcp/*.lease; do
+        [ ! -f "$lease" ] || use_lease "$lease" "$(basename "$lease" .lease)"
+    done
+    reach_api || { note "the API is not reached: $api_reason"; return 1; }
+}
+
+# Give each card its name, once all are there: a driver may take a while.
+find_links() {
+    while read -r what number mac _; do
+        [ "$what" = link ] || continue
+        card=$(card_with "$mac")
+        if [ -z "$card" ]; then
+            api_reason="no network card has the address $mac; there is: $(describe_cards)"
+            return 1
+        fi
+        [ "$card" = "link$number" ] || ip link set "$card" name "link$number" ||
+            fail "$card cannot be renamed"
+    done <"$conf"
+}
+
+card_with() {
+    for card in $(list_cards); do
+        [ "$(cat "$sys/class/net/$card/address")" != "$1" ] || echo "$card"
+    done
+}
+
+configure_links() {
+    while read -r line; do
+        set -- $line
+        configure_line "$@" 2>"$run/ip.log" ||
+            fail "network.conf: \"$line\" cannot be done: $(tail -n 1 "$run/ip.log")"
+    done <"$conf"
+}
+
+configure_line() {
+    case $1 in
+        link) set_mtu "link$2" "$4" && ip link set "link$2" up ;;
+        vlan) add_vlan "link$2" "link$3" "$4" "$5" "$6" ;;
+        dhcp) start_udhcpc "link$2" ;;
+        # The kernel itself takes addresses and routes from IPv6 routers.
+        autoconf) ;;
+        address) ip addr add "$3" dev "link$2" ;;
+        # Appended, as several links may have a default route.
+        route) ip route append "$3" via "$4" dev "link$2" ;;
+        dns) echo "nameserver $2" >>/etc/resolv.conf ;;
+        *) echo "unknown" >&2; return 1 ;;
+    esac
+}
+
+add_vlan() {
+    ip link add link "$2" name "$1" type vlan id "$3" || return 1
+    [ "$4" = - ] || ip link set "$1" address "$4" || return 1
+    set_mtu "$1" "$5" && ip link set "$1" up
+}
+
+set_mtu() {
+    [ "$2" = - ] || ip link set "$1" mtu "$2"
+}
