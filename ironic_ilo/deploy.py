@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy_ramdisk.network import render_network_conf
 from ironic.common import exception, metrics_utils, states
 from ironic.common.i18n import _
 from ironic.conductor import task_manager
@@ -14,6 +13,7 @@ from ironic.drivers import base
 from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
+from deploy_ramdisk.network import render_network_conf
 from ironic_ilo import (
     boot_iso,
     deploy_secrets,

@@ -24,7 +24,10 @@ _PASSED_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "SOURCE_DATE_EPOCH")
 _KEPT_OUTPUT = 64 * 1024
 _SECONDS_TO_END = 5.0
 
+_TICK_SECONDS = 1.0
+
 OutputCallback = Callable[[str], None]
+TickCallback = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def execute(
     pass_fds: Sequence[int] = (),
     limits: Limits | None = None,
     on_output: OutputCallback | None = None,
+    on_tick: TickCallback | None = None,
 ) -> Result:
     """Run a program to its end.
 
@@ -67,11 +71,13 @@ def execute(
     :param limits: resource bounds, for input that is not trusted.
     :param on_output: called with each piece of its standard output as it comes; what it
         raises ends the program.
+    :param on_tick: called with its process id about every second, and whenever it printed
+        something; what it raises ends the program.
     :raises ProcessError: it was not found, ended with another code, or did not end in time.
     """
     command = _bounded(argv, limits)
     with _started(command, argv, env, pass_fds) as process:
-        stdout, stderr = _drain(process, time.monotonic() + timeout, on_output)
+        stdout, stderr = _drain(process, time.monotonic() + timeout, on_output, on_tick)
         if process.poll() is None:
             raise ProcessError(
                 f"{_shown(argv)} did not end within {timeout:g} s", hint=_last_line(stderr)
@@ -149,7 +155,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _drain(
-    process: subprocess.Popen[bytes], deadline: float, on_output: OutputCallback | None
+    process: subprocess.Popen[bytes],
+    deadline: float,
+    on_output: OutputCallback | None,
+    on_tick: TickCallback | None,
 ) -> tuple[str, str]:
     """Read both streams until they close or the deadline passes; keep their ends."""
     assert process.stdout is not None  # noqa: S101 - both are pipes, see _started
@@ -159,7 +168,7 @@ def _drain(
         for stream in kept:
             selector.register(stream, selectors.EVENT_READ)
         while selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _events in selector.select(left):
+            for key, _events in selector.select(min(left, _TICK_SECONDS)):
                 stream = process.stdout if key.fileobj is process.stdout else process.stderr
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
@@ -167,6 +176,8 @@ def _drain(
                 kept[stream] = (kept[stream] + chunk)[-_KEPT_OUTPUT:]
                 if chunk and on_output is not None and stream is process.stdout:
                     on_output(chunk.decode(errors="replace"))
+            if on_tick is not None:
+                on_tick(process.pid)
     _wait_until(process, deadline)
     return (
         kept[process.stdout].decode(errors="replace"),

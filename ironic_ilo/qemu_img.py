@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ironic_ilo import execute, stall
+from ironic_ilo import execute
 from ironic_ilo.exception import DiskError, InvalidInput, ProcessError
 from ironic_ilo.iscsi import IscsiTarget
 from ironic_ilo.partitions import Extent
+from ironic_ilo.stall import Stalled, StallGuard
 
 ImageFormat = Literal["raw", "qcow2"]
 PercentCallback = Callable[[float], None]
@@ -200,10 +201,10 @@ def _run(
     with execute.secret_descriptor(target.chap_secret) as secret:
         credentials = ["--object", f"secret,id={_SECRET_ID},file=/dev/fd/{secret}"]
         try:
-            result = stall.run(
+            result = execute.execute(
                 [*program, *credentials, *options], timeout=timeout, ok_codes=(0, 1),
-                stall_timeout=stall_timeout, pass_fds=(secret, *pass_fds),
-                env=_ENVIRONMENT, on_output=on_output,
+                pass_fds=(secret, *pass_fds), env=_ENVIRONMENT, on_output=on_output,
+                on_tick=StallGuard(program[0], stall_timeout),
                 limits=execute.Limits(_WRITE_ADDRESS_SPACE, math.ceil(timeout)),
             )  # fmt: skip
         except ProcessError as error:
@@ -216,7 +217,7 @@ def _run(
 
 def _ended(what: str, error: ProcessError, timeout: float | None) -> DiskError:
     """Return the error for a tool that did not end by itself."""
-    if isinstance(error, stall.Stalled):
+    if isinstance(error, Stalled):
         return DiskError(f"{what} stopped: {error.message}", hint=_UNREACHABLE)
     if timeout is not None:
         return DiskError(f"{what} was not done within {timeout:g} s", hint=_UNREACHABLE)
