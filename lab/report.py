@@ -67,22 +67,23 @@ def timeline_table(timeline: Timeline) -> Table:
 
 
 class _PlainReporter:
-    """A line for each stage, and one now and then for what it does."""
+    """A line for each stage and each thing it does, and one now and then for how far it is."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._started = time.monotonic()
-        self._last_detail = 0.0
+        self._last_text = ""
+        self._last_printed = 0.0
 
     def begin(self, title: str) -> None:
         self._print(title)
-        self._last_detail = 0.0
 
-    def detail(self, text: str, percent: float | None = None) -> None:  # noqa: ARG002 - protocol
-        now = time.monotonic()
-        if now - self._last_detail >= _SECONDS_BETWEEN_LINES:
+    def detail(self, text: str, percent: float | None = None) -> None:
+        is_due = time.monotonic() - self._last_printed >= _SECONDS_BETWEEN_LINES
+        if text != self._last_text and (percent is None or is_due):
             self._print(f"    {text}")
-            self._last_detail = now
+            self._last_text = text
+            self._last_printed = time.monotonic()
 
     def _print(self, text: str) -> None:
         seconds = time.monotonic() - self._started

@@ -1,0 +1,34 @@
+"""What holds for all tests: the quick ones first, and no socket leaves this machine."""
+
+import ipaddress
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+ORDER = ("unit", "functional", "e2e")
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the quick tests first."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(TESTS).parts[0]))
+
+
+def _refuse_other_machines(event: str, arguments: tuple) -> None:
+    if event not in ("socket.connect", "socket.bind", "socket.sendto"):
+        return
+    sock, address = arguments
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    # Sends nothing: oslo.utils finds this machine's address so.
+    if event == "socket.connect" and sock.type == socket.SOCK_DGRAM:
+        return
+    host = address[0]
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise AssertionError(f"a test calls {event} with {host}, outside loopback")
+
+
+# An audit hook (PEP 578) sees what libraries do, too; it cannot be taken away again.
+sys.addaudithook(_refuse_other_machines)
