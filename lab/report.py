@@ -49,9 +49,8 @@ def write_detail(progress: dict[str, float]) -> str:
 
     :param progress: ``driver_internal_info['ilo_deploy_progress']``.
     """
-    done, total = progress["bytes_done"] / _MIB, progress["bytes_total"] / _MIB
-    rate = progress["bytes_per_second"] / _MIB
-    return f"{progress['percent']:.0f} % of {total:.0f} MiB, {rate:.1f} MiB/s ({done:.0f} MiB)"
+    total, rate = progress["bytes_total"] / _MIB, progress["bytes_per_second"] / _MIB
+    return f"{progress['percent']:.0f} % of {total:.0f} MiB, {rate:.1f} MiB/s"
 
 
 def timeline_table(timeline: Timeline) -> Table:

@@ -1,0 +1,169 @@
+"""The demo and the lab, as users run them: whole, interrupted, and kept running."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.process import own_command
+
+pytestmark = pytest.mark.e2e
+
+# Several times what it takes here: CI's cores are shared.
+DEADLINE = 1200
+STAGES = {
+    "deploy_iso", "debian_image", "start", "enrol", "check", "image", "attach", "ramdisk", "write",
+    "boot_iso", "boot", "login", "reboot", "screenshot", "undeploy", "stop", "deploy", "total",
+}  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path) -> list[str]:
+    """Keep this lab apart from one that a developer has running."""
+    ports = ["--api-port=0", "--image-server-port=0", "--control-port=0"]
+    return [f"--dir={tmp_path / 'lab'}", "--address=127.0.70.10", *ports]
+
+
+def lab(*arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "lab", *arguments]
+
+
+def processes_of(directory: Path) -> list[str]:
+    """List the processes that name a directory in their arguments, or are at work in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            files = [os.readlink(link) for link in (process / "fd").iterdir()]  # noqa: PTH115
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if process.name != str(os.getpid()) and any(
+            str(directory) in text for text in (command, *files)
+        ):
+            found.append(command)
+    return found
+
+
+def wait_until_gone(directory: Path) -> None:
+    deadline = time.monotonic() + 120
+    while left := processes_of(directory):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+@contextmanager
+def started(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
+    """Run a command with its output in a log, as a shell starts it: in a process group."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(DEADLINE)
+
+
+def wait_for_line(log: Path, text: str, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while text not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(DEADLINE)
+def test_demo_deploys_debian_and_sees_its_prompt_twice(tmp_path, settings, debian_image):
+    done = subprocess.run(
+        lab("demo", "--json", *settings), check=False, capture_output=True, text=True,
+        timeout=DEADLINE,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    result = json.loads(line)
+    assert result["provision_state"] == "active"
+    assert result["power_state"] == "power on"
+    assert result["boot_iso"].startswith("boot-")
+    assert result["logins_seen"] == 2
+    assert set(result["seconds"]) == STAGES
+    assert result["seconds"]["write"] < result["seconds"]["deploy"] < result["seconds"]["total"]
+    # All of the image that holds data was written, and no more was read than two boots need.
+    assert result["bytes_written"] > 0.9 * debian_image.root.stat().st_size
+    assert result["bytes_fetched_by_bmc"] > 2 * debian_image.ramdisk.stat().st_size
+    console = Path(result["console_log"]).read_text(errors="replace")
+    assert console.count("ironic-ilo: deploy ramdisk") == 1
+    assert console.count("proliant login:") == 2
+    assert Path(result["screenshot"]).read_bytes().startswith(b"\x89PNG")
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.timeout(DEADLINE)
+@pytest.mark.parametrize(
+    ("when", "number", "exit_code"),
+    [
+        ("Starting Ironic", signal.SIGINT, 130),
+        ("booting the deploy ramdisk", signal.SIGKILL, -signal.SIGKILL),
+        (" MiB/s", signal.SIGTERM, 143),
+    ],
+    ids=["int-while-starting", "kill-while-booting", "term-while-writing"],
+)
+def test_demo_that_is_stopped_leaves_nothing_running(tmp_path, settings, when, number, exit_code):
+    log = tmp_path / "output"
+    with started(lab("demo", *settings), log) as demo:
+        wait_for_line(log, when, demo)
+        demo.send_signal(number)
+        assert demo.wait(120) == exit_code
+    wait_until_gone(tmp_path / "lab")
+
+
+def test_second_lab_in_a_directory_is_refused_and_does_not_disturb_the_first(tmp_path, settings):
+    log = tmp_path / "output"
+    with started(lab("demo", *settings), log) as demo:
+        wait_for_line(log, "Enrolling", demo)
+        second = subprocess.run(
+            lab("demo", *settings), check=False, capture_output=True, text=True, timeout=300
+        )
+        assert second.returncode == 1
+        assert "A lab is running in" in second.stderr
+        wait_for_line(log, "booting the deploy ramdisk", demo)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(120) == 130
+    wait_until_gone(tmp_path / "lab")
+
+
+def test_lab_stays_up_until_it_is_taken_down(tmp_path, settings):
+    directory = settings[0]
+
+    def call(*command: str) -> str:
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=300
+        ).stdout
+
+    try:
+        shown = call(*lab("up", "--nodes=2", *settings))
+        assert "baremetal node list" in shown
+        status = json.loads(call(*lab("status", "--json", directory)))
+        assert [service["answers"] for service in status["services"]] == [True] * 3
+        assert [node["provision_state"] for node in status["nodes"]] == ["available"] * 2
+        # What 'env' prints is meant for a shell, and makes the client work.
+        variables = call(*lab("env", directory))
+        nodes = call("sh", "-c", f"{variables}\nbaremetal node list -f json")
+        assert {node["Name"] for node in json.loads(nodes)} == {"node-0", "node-1"}
+    finally:
+        call(*lab("down", directory))
+    assert processes_of(tmp_path / "lab") == []
+    assert "No lab is running" in call(*lab("down", directory))
+
+
+def test_commands_are_there():
+    for name in ("ironic", "ironic-dbsync", "ironic-ilo", "ilo-emulator", "baremetal"):
+        assert own_command(name).exists()
