@@ -130,7 +130,8 @@ class Ilo:
     async def cold_boot(self) -> None:
         """Take the power away and give it back; a server that is off starts."""
         async with self._lock:
-            await self._restart()
+            await self._stop()
+            await self._start()
 
     async def insert(self, device: Device, url: str) -> None:
         """Put an image into a drive."""
@@ -207,7 +208,8 @@ class Ilo:
             await self.machine.close()
 
     async def _restart(self) -> None:
-        await self._stop()
+        """Start anew with the power kept: nobody sees the server off."""
+        await self.machine.stop()
         await self._start()
 
     async def _stop(self) -> None:
@@ -217,10 +219,14 @@ class Ilo:
 
     async def _start(self) -> None:
         plan = self.state.start()
-        self.starts += 1
         self._started_at = time.monotonic()
-        device = await self.machine.start(plan)
+        try:
+            device = await self.machine.start(plan)
+        except MachineFailed:
+            self.is_on = False
+            raise
         self.is_on = True
+        self.starts += 1
         self.boots.append(BootRecord(datetime.now(UTC), device, plan.media))
         LOG.info("%s: start %d, boots from %s", self.server.name, self.starts, device)
 
@@ -239,6 +245,3 @@ class Ilo:
             in_post = True
         if in_post:
             raise PostInProgress("Boot settings cannot be modified while the server is in POST.")
-
-
-__all__ = ["BootRecord", "Ilo", "MachineFailed", "RequestRecord"]

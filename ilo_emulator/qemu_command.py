@@ -1,7 +1,8 @@
 """QEMU's command line, and the devices that come and go while it runs.
 
-Measured with Debian's kernel under TCG: q35 is a little faster than pc, xHCI needs a third less
-CPU than EHCI, and the CPU model makes no difference.
+Measured with Debian's kernel under TCG, on two busy cores: reading an ISO through xHCI needs a
+third less CPU than through EHCI; an iSCSI target writes 38 MiB/s on a Nehalem and 23 MiB/s on
+TCG's ``max``, with any network card and disk interface; q35 and pc are alike.
 """
 
 import json
@@ -15,6 +16,9 @@ from ilo_emulator.media_proxy import MediaProxy
 from ilo_emulator.state import BootDevice, Device
 
 _GUEST_ISCSI_PORT = 3260
+# The oldest CPU that today's distributions run on, plus a source of entropy.
+_EMULATED_CPU = "Nehalem,+rdrand"
+_ACCELERATORS = {Accel.TCG: ("tcg,thread=multi", _EMULATED_CPU), Accel.KVM: ("kvm", "max")}
 _NIC_MODELS = {Nic.E1000E: "e1000e", Nic.E1000: "e1000", Nic.VIRTIO: "virtio-net-pci"}
 # More of it fetches a fifth more of an ISO, and no sooner.
 _READAHEAD = 256 * 1024
@@ -90,9 +94,9 @@ class Launch:
         return ["qemu-system-x86_64", *self._machine(), *self._channels(), *self._devices()]
 
     def _machine(self) -> Iterator[str]:
-        accel = "tcg,thread=multi" if self.accel is Accel.TCG else "kvm"
+        accel, cpu = _ACCELERATORS[self.accel]
         yield from ("-nodefaults", "-no-user-config", "-name", self.server.name)
-        yield from ("-machine", "q35", "-accel", accel, "-cpu", "max")
+        yield from ("-machine", "q35", "-accel", accel, "-cpu", cpu)
         yield from ("-smp", str(self.qemu.cpus), "-m", str(self.qemu.memory_mib))
         yield from ("-uuid", str(self.server.uuid), "-smbios", self._smbios())
         yield from ("-boot", "strict=on", "-rtc", "base=utc")

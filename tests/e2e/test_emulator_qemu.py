@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import ssl
 import struct
 import subprocess
@@ -25,9 +26,12 @@ import hpilo
 import pytest
 from aiohttp import web
 
+from ilo_emulator.accelerator import runs_guest
+
 pytestmark = pytest.mark.e2e
 
 ADDRESS = "127.0.20.30"
+PORTAL = 20330
 IMAGES = "127.0.20.31"
 LINE = "the guest speaks"
 DEADLINE = 120
@@ -50,6 +54,7 @@ cpus = 1
 disk = "disk.qcow2"
 disk_size_gib = 1
 mac = "52:54:00:12:34:56"
+iscsi_portal = "{ADDRESS}:{PORTAL}"
 """
 WAIT = bytes.fromhex("f4 eb fd")  # hlt; jmp to it
 RESET = bytes.fromhex("b0 fe e6 64") + WAIT  # the keyboard controller's reset line
@@ -250,6 +255,16 @@ def test_the_disk_survives_power_cycles(emulator: Emulator):
         emulator.ilo.hold_pwr_btn()
 
 
+def test_a_machine_that_cannot_start_says_why(emulator: Emulator):
+    with socket.create_server((ADDRESS, PORTAL)):
+        with pytest.raises(hpilo.IloError, match=r"QEMU did not start: .*hostfwd"):
+            emulator.ilo.set_host_power(True)
+        assert emulator.ilo.get_host_power_status() == "OFF"
+        assert emulator.children() == []
+    emulator.ilo.set_host_power(True)
+    assert emulator.ilo.get_host_power_status() == "ON"
+
+
 def test_no_qemu_survives_its_emulator(emulator: Emulator):
     emulator.ilo.set_host_power(True)
     [machine] = emulator.children()
@@ -265,6 +280,11 @@ def test_qemu_dies_with_an_emulator_that_is_killed(emulator: Emulator):
     emulator.process.kill()
     emulator.process.wait(DEADLINE)
     wait_until("QEMU is gone", lambda: not _runs(machine))
+
+
+def test_the_probe_of_an_accelerator():
+    assert asyncio.run(runs_guest("tcg"))
+    assert not asyncio.run(runs_guest("imaginary"))
 
 
 def _runs(pid: int) -> bool:

@@ -160,6 +160,14 @@ class TestHpilo:
         }
         assert [each["license_type"] for each in ilo.get_all_licenses()] == ["iLO 4 Advanced"]
         assert ilo.get_server_name() == "node-0"
+        with pytest.warns(hpilo.IloWarning, match="No Asset Tag"):
+            assert ilo.get_asset_tag() == {"asset_tag": None}
+
+    def test_the_light(self, emulated: Emulated):
+        ilo = emulated.hpilo()
+        for light in ("ON", "OFF"):
+            ilo.uid_control(light == "ON")
+            assert ilo.get_uid_status() == light
 
     def test_discovery_without_a_login(self, emulated: Emulated):
         found = emulated.hpilo(password="wrong").xmldata()

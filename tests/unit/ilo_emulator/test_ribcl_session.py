@@ -86,6 +86,16 @@ def test_writing_needs_write_mode(in_lab):
     in_lab(play)
 
 
+def test_a_reset_of_the_ilo_is_announced(in_lab):
+    async def play(lab: Lab) -> None:
+        reply = documents(await lab.ribcl("RIB_INFO", "<RESET_RIB/>"))
+        [inform] = [root[1] for root in reply if len(root) > 1]
+        assert inform.tag == "INFORM"
+        assert "will reset" in (inform.text or "")
+
+    in_lab(play)
+
+
 def test_no_licence(in_lab):
     async def play(lab: Lab) -> None:
         await lab.ask("PUT", "/servers/node-0/faults", {"no_license": True})
