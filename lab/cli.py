@@ -177,7 +177,7 @@ def _environment(lab: Lab) -> list[str]:
     return [
         "export OS_AUTH_TYPE=none",
         f"export OS_ENDPOINT={lab.services.api_url}",
-        f"export PATH={shlex.quote(str(own_command('')))}:$PATH",
+        f"export PATH={shlex.quote(str(own_command('baremetal').parent))}:$PATH",
     ]
 
 

@@ -133,9 +133,7 @@ def test_commands_say_that_no_lab_is_running(tmp_path, capsys, command):
     assert "No lab is running" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "arguments", [["up", "--nodes", "0"], ["up", "--nodes", "x"], ["fly"], []]
-)
+@pytest.mark.parametrize("arguments", ["up --nodes 0", "up --nodes x", "fly", ""])
 def test_wrong_calls_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments.split())
