@@ -42,7 +42,7 @@ request() {
     rm -f "$reply"
     /usr/bin/wget -O "$reply" -T "$seconds" "$@" 2>"$http_log"
     status=$(http_status <"$http_log")
-    [ -n "$status" ] || api_reason=$(grep . "$http_log" | tail -n 1)
+    [ -n "$status" ] || api_reason=$(grep -v -e '^$' -e '^Giving up' "$http_log" | tail -n 1)
 }
 
 # Print the status of the answer, from lines such as "  HTTP/1.1 200 OK".

@@ -1,0 +1,361 @@
+"""The deploy ISO boots a QEMU machine and offers its disk, as a conductor would see it.
+
+QEMU's user network stands between: the guest reaches this machine's loopback as 10.0.2.2 and
+fec0::2, and its iSCSI port is forwarded to a port here.
+"""
+
+import http.server
+import json
+import queue
+import secrets
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deploy_ramdisk.network import FILE_NAME, render_network_conf
+from ilo_emulator.certificate import server_context
+from ironic_ilo.exception import ProcessError
+from ironic_ilo.execute import execute
+from ironic_ilo.images import create_vfat_image
+
+pytestmark = pytest.mark.e2e
+
+GUEST = "127.0.21.10"  # where the guest's iSCSI port is seen
+MAC = "52:54:00:21:00:01"
+NODE = "5f5b6d2e-7d2a-4c57-9e0b-3a1d8a4f0c11"
+IQN = f"iqn.2008-10.org.openstack:{NODE}-0badcafe"
+CONDUCTOR = "iqn.2008-10.org.openstack:conductor-0123456789abcdef"
+DISK_BYTES = 1 << 30
+SECONDS_TO_BOOT = 300
+SECONDS_TO_SAY = 120
+
+AHCI = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "ide-hd,drive=d0,bus=ide.0")
+NVME = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "nvme,drive=d0,serial=1")
+TWO_DISKS = (
+    *("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=d0"),
+    *("-drive", "if=none,id=d1,file.driver=null-co,file.size=1M,format=raw"),
+    *("-device", "megasas,id=mr", "-device", "scsi-hd,drive=d1,bus=mr.0"),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of the ramdisk."""
+
+    path: str
+    token: str | None
+    body: dict[str, str]
+
+
+@dataclass
+class Conductor:
+    """An API that keeps calls and answers them in turn, the last answer for good."""
+
+    answers: Sequence[tuple[int, bytes]]
+    calls: "queue.Queue[Call]" = field(default_factory=queue.Queue)
+    port: int = 0
+
+    def answer(self, call: Call) -> tuple[int, bytes]:
+        self.calls.put(call)
+        count = self.calls.qsize()
+        return self.answers[min(count, len(self.answers)) - 1]
+
+    def wait_for_calls(self, count: int) -> list[Call]:
+        deadline = time.monotonic() + SECONDS_TO_BOOT
+        while self.calls.qsize() < count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return list(self.calls.queue)
+
+
+@contextmanager
+def start_conductor(
+    *answers: tuple[int, bytes], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Conductor]:
+    conductor = Conductor(answers or ((200, b""),))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._reply(200, b"{}")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            call = Call(self.path, self.headers["X-Auth-Token"], json.loads(body))
+            assert self.headers["Content-Type"] == "application/json"
+            self._reply(*conductor.answer(call))
+
+        def _reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        def handle_error(self, *arguments: object) -> None:
+            pass  # a client that refuses our certificate
+
+    with Server((host, 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        conductor.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield conductor
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A running machine, and the secrets on its floppy."""
+
+    console: Path
+    disk: Path
+    portal: str
+    key: str
+    chap_secret: str
+
+    def said(self) -> str:
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def wait_until_said(self, text: str) -> None:
+        deadline = time.monotonic() + SECONDS_TO_SAY
+        while text not in self.said():
+            assert time.monotonic() < deadline, f"{text!r} is not in:\n{self.said()}"
+            time.sleep(0.1)
+
+
+@contextmanager
+def boot(
+    directory: Path,
+    iso: Path,
+    api_url: str,
+    *,
+    network_data: Mapping[str, object] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    disks: Sequence[str] = AHCI,
+    cards: Sequence[str] = ("e1000",),
+    guest_address: str = "",
+    callback_timeout: int = 300,
+) -> Iterator[Machine]:
+    """Start a machine with the deploy ISO and a floppy; kill it at the end.
+
+    :param disks: QEMU's options; ``{disk}`` is a file.
+    :param cards: models of network cards; the last is the one that is connected.
+    """
+    key, chap_secret = secrets.token_hex(32), secrets.token_hex(16)
+    parameters = {
+        "ironic_api_url": api_url,
+        "deployment_id": NODE,
+        "deployment_key": key,
+        "iscsi_target_iqn": IQN,
+        "iscsi_initiator_iqn": CONDUCTOR,
+        "iscsi_portal_port": "3260",
+        "iscsi_chap_username": "deploy-0badcafe",
+        "iscsi_chap_secret": chap_secret,
+        "clock": str(int(time.time())),
+        "callback_timeout": str(callback_timeout),
+    }
+    conf = render_network_conf(network_data)
+    network_file = {FILE_NAME: conf.encode()} if conf else {}
+    floppy, disk, console = (directory / name for name in ("floppy.img", "disk.raw", "console"))
+    create_vfat_image(floppy, parameters=parameters, files={**network_file, **(files or {})})
+    with disk.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    portal = f"{GUEST}:{free_port(GUEST)}"
+    command = qemu_command(iso, floppy, console, cards, f"{portal}-{guest_address}:3260")
+    command += [option.format(disk=disk) for option in disks]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        try:
+            yield Machine(console, disk, portal, key, chap_secret)
+        finally:
+            process.kill()
+
+
+def qemu_command(
+    iso: Path, floppy: Path, console: Path, cards: Sequence[str], forward: str
+) -> list[str]:
+    *others, connected = cards
+    command = ["qemu-system-x86_64", "-nodefaults", "-machine", "q35", "-accel", "tcg"]
+    command += ["-cpu", "max", "-smp", "2", "-m", "512", "-display", "none", "-vga", "std"]
+    # A clock far behind, as of a server whose battery is empty: TLS must work all the same.
+    command += ["-serial", f"file:{console}", "-rtc", "base=2004-01-01", "-device", "qemu-xhci"]
+    for file, name, device in ((iso, "cd", "scsi-cd,bootindex=1"), (floppy, "floppy", "scsi-hd")):
+        command += ["-drive", f"if=none,id={name},format=raw,readonly=on,file={file}"]
+        command += ["-device", f"usb-bot,id={name}-usb"]
+        command += ["-device", f"{device},drive={name},bus={name}-usb.0"]
+    for number, model in enumerate(others):
+        command += ["-netdev", f"hubport,id=dead{number},hubid={number}"]
+        command += ["-device", f"{model},netdev=dead{number}"]
+    command += ["-netdev", f"user,id=net,hostfwd=tcp:{forward}"]
+    return [*command, "-device", f"{connected},netdev=net,mac={MAC}"]
+
+
+def free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def qemu_io(machine: Machine, *commands: str, initiator: str = CONDUCTOR, secret: str) -> str:
+    """Open the disk as a conductor does, and do something with it."""
+    secret_file = machine.disk.with_name("secret")
+    secret_file.write_text(secret)
+    options = f"driver=iscsi,transport=tcp,portal={machine.portal},target={IQN},lun=1"
+    options += f",initiator-name={initiator},user=deploy-0badcafe,password-secret=chap"
+    argv = ["qemu-io", "--object", f"secret,id=chap,file={secret_file}", "--image-opts", options]
+    for command in commands:
+        argv += ["-c", command]
+    return execute(argv, timeout=120).stdout
+
+
+def static_network(address: str, netmask: str, kind: str) -> dict[str, object]:
+    network = {"link": "nic", "type": kind, "ip_address": address, "netmask": netmask}
+    return {
+        "links": [{"id": "nic", "type": "phy", "ethernet_mac_address": MAC, "mtu": 1500}],
+        "networks": [network],
+        "services": [],
+    }
+
+
+def test_offers_the_disk_to_the_conductor_alone(tmp_path, deploy_iso):
+    busy = (409, b'{"error_message": "node is locked"}')
+    with (
+        start_conductor(busy, (200, b"")) as conductor,
+        boot(
+            tmp_path,
+            deploy_iso,
+            f"http://10.0.2.2:{conductor.port}",
+            # The first card has no network: only that the API is reached tells the second.
+            cards=("e1000", "e1000"),
+        ) as machine,
+    ):
+        calls = conductor.wait_for_calls(2)
+        machine.wait_until_said(
+            f"offering /dev/sda ({DISK_BYTES} bytes) as {IQN} at 10.0.2.15:3260; "
+            "waiting for the conductor"
+        )
+        assert [call.path for call in calls] == [
+            f"/v1/nodes/{NODE}/vendor_passthru/pass_deploy_info"
+        ] * 2
+        body = {"address": "10.0.2.15", "key": machine.key, "iqn": IQN, "error": ""}
+        assert [call.body for call in calls] == [body] * 2
+        assert "The API answered 409: " + busy[1].decode() in machine.said()
+
+        assert_writes_reach_the_disk(machine)
+        with pytest.raises(ProcessError, match="Authentication failure"):
+            qemu_io(machine, "read 0 512", secret=secrets.token_hex(16))
+        with pytest.raises(ProcessError, match="Authorization failure"):
+            qemu_io(machine, "read 0 512", secret=machine.chap_secret, initiator=f"{CONDUCTOR}0")
+        assert machine.key not in machine.said()
+        assert machine.chap_secret not in machine.said()
+
+
+def assert_writes_reach_the_disk(machine: Machine) -> None:
+    """Write data, zeros that the target expands, and zeros that it may discard; compare."""
+    qemu_io(
+        machine,
+        "write -P 0xa5 0 4M",
+        "write -z 1M 1M",
+        "write -zu 2M 1M",
+        "flush",
+        secret=machine.chap_secret,
+    )
+    mib = 1 << 20
+    with machine.disk.open("rb") as disk:
+        assert disk.read(4 * mib) == b"\xa5" * mib + b"\0" * 2 * mib + b"\xa5" * mib
+
+
+def test_calls_back_over_verified_https_from_a_static_address(tmp_path, deploy_iso):
+    tls = server_context(tmp_path, "10.0.2.2", ["conductor"])
+    data = static_network("10.0.2.77", "255.255.255.0", "ipv4")
+    vlan = {"id": "vlan", "type": "vlan", "vlan_id": 100, "vlan_link": "nic"}
+    tagged = {"link": "vlan", "type": "ipv6", "ip_address": "fd00:21::77/64"}
+    with (
+        start_conductor(tls=tls) as conductor,
+        boot(
+            tmp_path,
+            deploy_iso,
+            f"https://10.0.2.2:{conductor.port}",
+            network_data={
+                **data,
+                "links": [*data["links"], vlan],
+                "networks": [*data["networks"], tagged],
+            },
+            files={
+                "callback_ca.pem": (tmp_path / "certificate.pem").read_bytes(),
+                "token": b"t0ken",
+            },
+            disks=NVME,
+            cards=("virtio-net-pci",),
+            guest_address="10.0.2.77",
+        ) as machine,
+    ):
+        (call,) = conductor.wait_for_calls(1)
+        assert call.token == "t0ken"
+        assert (call.body["address"], call.body["error"]) == ("10.0.2.77", "")
+        machine.wait_until_said(f"offering /dev/nvme0n1 ({DISK_BYTES} bytes)")
+        assert_writes_reach_the_disk(machine)
+
+
+def test_calls_no_api_that_another_ca_vouches_for(tmp_path, deploy_iso):
+    for name in ("theirs", "ours"):
+        (tmp_path / name).mkdir()
+    tls = server_context(tmp_path / "theirs", "10.0.2.2", ["conductor"])
+    server_context(tmp_path / "ours", "10.0.2.2", ["conductor"])
+    with (
+        start_conductor(tls=tls) as conductor,
+        boot(
+            tmp_path,
+            deploy_iso,
+            f"https://10.0.2.2:{conductor.port}",
+            files={"callback_ca.pem": (tmp_path / "ours" / "certificate.pem").read_bytes()},
+            cards=("e1000e",),
+            callback_timeout=10,
+        ) as machine,
+    ):
+        machine.wait_until_said("FAILED: The API at https://10.0.2.2:")
+        machine.wait_until_said("this server stays as it is until it is powered off or reset")
+        assert "certificate" in machine.said().partition("FAILED")[2]
+        assert conductor.calls.empty()
+
+
+def test_reports_that_there_are_two_disks_over_ipv6(tmp_path, deploy_iso):
+    refused = (400, b'{"error_message": "no such \\"node\\""}')
+    with (
+        start_conductor(refused, host="::1") as conductor,
+        boot(
+            tmp_path,
+            deploy_iso,
+            f"http://[fec0::2]:{conductor.port}",
+            network_data=static_network("fec0::77", "ffff:ffff:ffff:ffff::", "ipv6"),
+            disks=TWO_DISKS,
+        ) as machine,
+    ):
+        (call,) = conductor.wait_for_calls(1)
+        reason = (
+            "There are several local disks, and one is needed: sda (1048576 bytes), "
+            f"sdb (1474560 bytes, USB, read-only), vda ({DISK_BYTES} bytes)"
+        )
+        expected = {"address": "fec0::77", "key": machine.key, "iqn": IQN}
+        assert {key: call.body[key] for key in expected} == expected
+        assert sorted(call.body["error"].split(", ")) == sorted(reason.split(", "))
+        machine.wait_until_said(f"FAILED: {call.body['error']}")
+        # A refusal is final: it is said, and not asked for again.
+        assert f"the conductor was not told: The API answered 400: {refused[1].decode()}" in (
+            machine.said()
+        )
+        assert conductor.calls.qsize() == 1
