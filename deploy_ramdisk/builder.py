@@ -4,17 +4,17 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from deploy_ramdisk import cpio, initramfs
 from deploy_ramdisk.cpio import Entry
-from deploy_ramdisk.modules import ModuleTree, read_names
+from deploy_ramdisk.kernel import Kernel, fetch_kernel
+from deploy_ramdisk.modules import read_names
 from deploy_ramdisk.packages import PackageCache
-from ironic_ilo.exception import ImageError, InvalidInput
-from ironic_ilo.execute import execute
+from ironic_ilo.exception import ImageError
 from ironic_ilo.images import create_iso_image
 
 KERNEL_PARAMETERS = (
@@ -26,7 +26,6 @@ KERNEL_PARAMETERS = (
 )
 """The kernel command line: the same for every node."""
 
-_KERNEL = "linux-image-amd64"
 # GNU wget verifies TLS, which busybox's does not. Packed with its libraries: 3.3 MB; curl: 6.1.
 _HTTP_CLIENT = "wget"
 _SHELL = "busybox-static"
@@ -39,7 +38,6 @@ _FIRMWARE_PACKAGES = (
     "firmware-netxen",
     "firmware-qlogic",
 )
-_SECONDS_TO_INDEX = 120.0
 
 StepCallback = Callable[[str], None]
 
@@ -100,13 +98,13 @@ def build_deploy_iso(
     step(f"packing {len(content.modules)} kernel modules and the programs")
     ramdisk = initramfs.compress(content.segments(parts))
     step("writing the ISO")
-    _write_iso(output, parts.kernel_image, ramdisk)
+    _write_iso(output, parts.kernel.image, ramdisk)
     return BuildReport(
         output=output,
         size=output.stat().st_size,
         sha256=_sha256(output),
         ramdisk_size=len(ramdisk),
-        kernel_version=parts.modules.directory.name,
+        kernel_version=parts.kernel.version,
         packages=parts.packages,
         modules=content.modules,
         drivers_not_in_kernel=content.not_in_kernel,
@@ -119,61 +117,31 @@ def build_deploy_iso(
 class _Parts:
     """Unpacked packages.
 
-    :ivar kernel_image: the file that a boot loader loads.
-    :ivar modules: the kernel's modules.
     :ivar userland: trees of the programs and their libraries.
     :ivar firmware: trees of the firmware packages on offer.
     :ivar packages: all of them, as ``name=version``.
     """
 
-    kernel_image: Path
-    modules: ModuleTree
+    kernel: Kernel
     userland: tuple[Path, ...]
     firmware: tuple[Path, ...]
     packages: tuple[str, ...]
 
 
 def _fetch(cache: PackageCache, step: StepCallback) -> _Parts:
-    step("resolving packages")
-    offered = cache.dependencies([_KERNEL, *_FIRMWARE_PACKAGES])
-    kernel = cache.find(_kernel_name(offered.pop(_KERNEL, ())))
-    others = cache.resolve([_SHELL, _HTTP_CLIENT, *offered])
-    step(f"fetching and unpacking {kernel.name} and {len(others)} others")
-    kernel_tree = cache.unpack(kernel, _index_modules)
+    step("fetching and unpacking the kernel")
+    kernel = fetch_kernel(cache)
+    step("resolving the other packages")
+    firmware = cache.dependencies(_FIRMWARE_PACKAGES)
+    others = cache.resolve([_SHELL, _HTTP_CLIENT, *firmware])
+    step(f"fetching and unpacking {len(others)} packages")
     trees = {package.name: cache.unpack(package) for package in others}
-    modules = _modules_directory(kernel_tree)
     return _Parts(
-        kernel_image=kernel_tree / "boot" / f"vmlinuz-{modules.name}",
-        modules=ModuleTree.read(modules),
-        userland=tuple(tree for name, tree in trees.items() if name not in offered),
-        firmware=tuple(tree for name, tree in trees.items() if name in offered),
-        packages=tuple(f"{p.name}={p.version}" for p in sorted((kernel, *others))),
+        kernel=kernel,
+        userland=tuple(tree for name, tree in trees.items() if name not in firmware),
+        firmware=tuple(tree for name, tree in trees.items() if name in firmware),
+        packages=tuple(f"{p.name}={p.version}" for p in sorted((kernel.package, *others))),
     )
-
-
-def _kernel_name(depends: Iterable[str]) -> str:
-    """Name the package that the metapackage stands for, ``linux-image-<version>-amd64``."""
-    kernels = [name for name in depends if name.startswith("linux-image-")]
-    if len(kernels) != 1:
-        raise InvalidInput(
-            f"apt does not offer {_KERNEL} as one kernel package: {', '.join(kernels) or 'none'}.",
-            hint="Use a Debian amd64 machine whose package lists are there (apt-get update).",
-        )
-    return kernels[0]
-
-
-def _index_modules(kernel_tree: Path) -> None:
-    version = _modules_directory(kernel_tree).name
-    execute(["depmod", "--basedir", kernel_tree, version], timeout=_SECONDS_TO_INDEX)
-
-
-def _modules_directory(kernel_tree: Path) -> Path:
-    found = sorted(kernel_tree.glob("lib/modules/*")) or sorted(
-        kernel_tree.glob("usr/lib/modules/*")
-    )
-    if len(found) != 1:
-        raise ImageError(f"The kernel package has {len(found)} directories of modules, not one.")
-    return found[0]
 
 
 @dataclass(frozen=True)
@@ -192,7 +160,7 @@ class _Content:
 
     @classmethod
     def choose(cls, parts: _Parts) -> "_Content":
-        tree = parts.modules
+        tree = parts.kernel.modules
         always, hardware = _names("modules-load.txt"), _names("modules-hardware.txt")
         if lacking := tree.lacks(always):
             raise ImageError(
@@ -224,7 +192,7 @@ class _Content:
             for name, file in self.firmware.items()
         }
         programs = initramfs.base_entries() | load | busybox | wget | firmware
-        return programs, initramfs.module_entries(parts.modules, self.modules)
+        return programs, initramfs.module_entries(parts.kernel.modules, self.modules)
 
 
 def _names(list_name: str) -> tuple[str, ...]:

@@ -9,16 +9,14 @@ from pathlib import Path
 
 from deploy_ramdisk import cpio, initramfs
 from deploy_ramdisk.builder import default_cache_dir
+from deploy_ramdisk.kernel import fetch_kernel
 from deploy_ramdisk.modules import ModuleTree
 from deploy_ramdisk.packages import PackageCache
-from ironic_ilo.execute import execute
 from lab import cache
 from lab.instance_image import InstanceImage, make_root_image
 
-_KERNEL = "linux-image-amd64"
 _MODULES = ("ahci", "ext4", "crc32c_generic", "megaraid_sas", "sd_mod", "virtio_blk", "virtio_pci")
 _IMAGE_MIB = 8
-_SECONDS_TO_INDEX = 120.0
 
 _RAMDISK_INIT = """\
 #!/bin/busybox sh
@@ -59,22 +57,13 @@ def build_tiny_instance() -> InstanceImage:
 def _build(target: Path) -> None:
     packages = PackageCache(default_cache_dir())
     with packages.locked():
-        offered = {package.name: package for package in packages.resolve([_KERNEL])}
-        name = next(name for name in offered if name not in (_KERNEL, "linux-base"))
-        kernel = packages.unpack(offered[name], _index_modules)
+        kernel = fetch_kernel(packages)
         (static,) = packages.resolve(["busybox-static"])
         busybox = packages.unpack(static)
-    version = name.removeprefix("linux-image-")
-    shutil.copyfile(kernel / f"boot/vmlinuz-{version}", target / "vmlinuz")
-    modules = ModuleTree.read(kernel / f"lib/modules/{version}")
+    shutil.copyfile(kernel.image, target / "vmlinuz")
     program = initramfs.static_program_entry("bin/busybox", [busybox])
-    (target / "initrd.img").write_bytes(_ramdisk(modules, program))
+    (target / "initrd.img").write_bytes(_ramdisk(kernel.modules, program))
     _make_root(target, program.data)
-
-
-def _index_modules(kernel: Path) -> None:
-    version = next((kernel / "lib/modules").iterdir()).name
-    execute(["depmod", "--basedir", kernel, version], timeout=_SECONDS_TO_INDEX)
 
 
 def _ramdisk(tree: ModuleTree, busybox: cpio.Entry) -> bytes:
@@ -87,7 +76,7 @@ def _ramdisk(tree: ModuleTree, busybox: cpio.Entry) -> bytes:
         "root": cpio.directory(),
     }
     entries |= initramfs.module_entries(tree, tree.closure(_MODULES))
-    return initramfs.compress(entries)
+    return initramfs.compress([entries])
 
 
 def _make_root(target: Path, busybox: bytes) -> None:
