@@ -72,7 +72,9 @@ class _Record:
 
     def records(self, key: str) -> list["_Record"]:
         """The objects in a list; a list that is not there has none."""
-        values = self.json.get(key) or []
+        values = self.json.get(key)
+        if values is None:
+            return []
         if not isinstance(values, list):
             raise self.invalid(key, "is not a list")
         return [_Record.of(value, f"{self.where}.{key}[{i}]") for i, value in enumerate(values)]

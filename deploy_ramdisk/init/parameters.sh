@@ -34,9 +34,15 @@ check_parameters() {
     check_word iscsi_initiator_iqn "$initiator" '*[!0-9A-Za-z.:-]*'
     check_word iscsi_chap_username "$chap_username" '*[!0-9A-Za-z.:-]*'
     check_word iscsi_chap_secret "$chap_secret" '*[!0-9A-Za-z]*'
-    check_word iscsi_portal_port "$portal_port" '*[!0-9]*'
-    check_word clock "$clock" '*[!0-9]*'
-    check_word callback_timeout "$callback_timeout" '*[!0-9]*'
+    check_number iscsi_portal_port "$portal_port"
+    check_number clock "$clock"
+    check_number callback_timeout "$callback_timeout"
+}
+
+check_number() {
+    check_word "$1" "$2" '*[!0-9]*'
+    # The shell would take it as octal.
+    check_word "$1" "$2" '0*'
 }
 
 # The value is not shown: it may be a secret.

@@ -1,0 +1,381 @@
+"""The parts of the ramdisk's init, run by the shell that runs them there: busybox's."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import deploy_ramdisk
+from ironic_ilo.images import create_vfat_image
+
+INIT = Path(deploy_ramdisk.__file__).parent / "init"
+PRELUDE = "set -u\n" + "".join(
+    f". {part}\n" for part in sorted(INIT.glob("*.sh")) if part.name != "deploy.sh"
+)
+PARAMETERS = {
+    "ironic_api_url": "http://192.0.2.1:6385",
+    "deployment_id": "5f5b6d2e-7d2a-4c57-9e0b-3a1d8a4f0c11",
+    "deployment_key": "ab" * 32,
+    "iscsi_target_iqn": "iqn.2008-10.org.openstack:5f5b6d2e-0badcafe",
+    "iscsi_initiator_iqn": "iqn.2008-10.org.openstack:conductor-0123456789abcdef",
+    "iscsi_portal_port": "3260",
+    "iscsi_chap_username": "deploy-0badcafe",
+    "iscsi_chap_secret": "0123456789abcdef0123456789abcdef",
+    "clock": "1795350000",
+    "callback_timeout": "300",
+}
+
+Ash = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def ash(tmp_path) -> Ash:
+    """Run a script after all parts, with directories of the test for /run and /sys."""
+    for name in ("run", "sys"):
+        (tmp_path / name).mkdir()
+    places = f"run={tmp_path}/run sys={tmp_path}/sys console={tmp_path}/console\n"
+
+    def run(script: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["busybox", "sh", "-c", places + PRELUDE + script],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.fixture
+def floppy(tmp_path) -> Callable[[dict[str, str]], Path]:
+    def write(parameters: dict[str, str]) -> Path:
+        file = tmp_path / "parameters.txt"
+        file.write_text("".join(f"{key}={value}\n" for key, value in parameters.items()))
+        return file
+
+    return write
+
+
+def failure(tmp_path: Path) -> str:
+    return (tmp_path / "run" / "failure").read_text().strip()
+
+
+@pytest.mark.parametrize("part", sorted(path.name for path in INIT.iterdir()))
+def test_every_part_parses(part):
+    subprocess.run(["busybox", "sh", "-n", INIT / part], check=True)
+
+
+class TestParameters:
+    def test_are_taken_as_they_are(self, ash, floppy):
+        file = floppy(PARAMETERS)
+        done = ash(
+            f"read_parameters {file}; check_parameters\n"
+            'printf "%s\\n" "$api_url" "$node" "$key" "$iqn" "$initiator" "$portal_port" '
+            '"$chap_username" "$chap_secret" "$clock" "$callback_timeout"'
+        )
+        assert done.stdout.splitlines() == list(PARAMETERS.values())
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_are_never_run(self, ash, floppy, tmp_path):
+        hostile = f"$(touch {tmp_path}/owned)`touch {tmp_path}/owned`\\n'\"; touch owned; a=b"
+        file = floppy({"ironic_api_url": hostile, "run": "x", "PATH": "/nowhere"})
+        done = ash(f'read_parameters {file}; printf "%s" "$api_url"')
+        assert done.stdout == hostile
+        assert not (tmp_path / "owned").exists()
+
+    def test_last_line_may_lack_its_newline(self, ash, tmp_path):
+        (tmp_path / "parameters.txt").write_text("a=b\ndeployment_id=last")
+        assert ash('read_parameters parameters.txt; printf "%s" "$node"').stdout == "last"
+
+    @pytest.mark.parametrize("key", PARAMETERS)
+    def test_each_is_needed(self, ash, floppy, tmp_path, key):
+        file = floppy({name: value for name, value in PARAMETERS.items() if name != key})
+        assert ash(f"read_parameters {file}; check_parameters").returncode == 1
+        assert f"The parameter {key} is" in failure(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("ironic_api_url", "ftp://192.0.2.1"),
+            ("deployment_id", "../../elsewhere"),
+            ("deployment_key", 'a","error":"'),
+            ("iscsi_target_iqn", "iqn.x/../y"),
+            ("iscsi_initiator_iqn", "iqn.x y"),
+            ("iscsi_portal_port", "3260]"),
+            ("iscsi_chap_secret", "with blank"),
+            ("clock", "now"),
+            ("callback_timeout", "-1"),
+            ("callback_timeout", "0300"),
+        ],
+    )
+    def test_malformed_ones_are_refused_and_not_shown(self, ash, floppy, tmp_path, key, value):
+        file = floppy(PARAMETERS | {key: value})
+        assert ash(f"read_parameters {file}; check_parameters").returncode == 1
+        assert f"The parameter {key} " in failure(tmp_path)
+        assert value not in failure(tmp_path)
+
+
+class TestCallback:
+    @pytest.mark.parametrize("error", ["", 'C:\\dir "x"', "two\nlines\tand ü", "%s $(id) `id`"])
+    def test_body_is_json_whatever_the_error(self, ash, error):
+        done = ash('address=2001:db8::7 key=k iqn=i; callback_body "$(cat)"', stdin=error)
+        assert json.loads(done.stdout) == {
+            "address": "2001:db8::7",
+            "key": "k",
+            "iqn": "i",
+            # ASCII on one line; each other byte is a blank.
+            "error": re.sub(rb"[^ -~]", b" ", error.encode()).decode(),
+        }
+
+    @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
+    def test_json_escape_keeps_every_printable_character(self, text):
+        done = subprocess.run(
+            ["busybox", "sh", "-c", f". {INIT}/callback.sh; json_escape"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(f'"{done.stdout}"') == text
+
+
+class TestHttpLog:
+    @pytest.mark.parametrize(
+        ("line", "peer"),
+        [
+            ("Connecting to 10.0.2.2:6385... connected.", "10.0.2.2"),
+            ("Connecting to api.example (api.example)|192.0.2.1|:443... connected.", "192.0.2.1"),
+            ("Connecting to [2001:db8::1]:6385... connected.", "2001:db8::1"),
+            ("Connecting to api (api)|2001:db8::2|:443... connected.", "2001:db8::2"),
+            ("Connecting to api (api)|192.0.2.1|:443... failed: No route to host.", ""),
+        ],
+    )
+    def test_peer_is_the_address_that_answered(self, ash, line, peer):
+        log = f"--2026-01-01 00:00:00--  http://x/\n{line}\nHTTP request sent\n"
+        assert ash("api_peer", stdin=log).stdout.strip() == peer
+
+    def test_peer_is_the_last_of_several_addresses(self, ash):
+        log = (
+            "Connecting to api (api)|2001:db8::2|:443... failed: Network is unreachable.\n"
+            "Connecting to api (api)|192.0.2.1|:443... connected.\n"
+        )
+        assert ash("api_peer", stdin=log).stdout.strip() == "192.0.2.1"
+
+    def test_status_is_that_of_the_last_answer(self, ash):
+        log = "  HTTP/1.0 100 Continue\n  HTTP/1.1 409 Conflict\n  Content-Length: 0\n"
+        assert ash("http_status", stdin=log).stdout.strip() == "409"
+
+    def test_there_is_no_status_without_an_answer(self, ash):
+        assert ash("http_status", stdin="Read error (Connection timed out)\n").stdout == ""
+
+    def test_https_without_a_ca_is_refused(self, ash, tmp_path):
+        assert ash("api_url=https://192.0.2.1 prepare_http; prepare_http").returncode == 1
+        assert "no callback_ca.pem" in failure(tmp_path)
+
+    def test_token_stands_in_a_file_of_our_own(self, ash, tmp_path):
+        (tmp_path / "run/floppy").mkdir()
+        (tmp_path / "run/floppy/token").write_text("t0ken\n")
+        assert ash("umask 077; api_url=http://x; prepare_http").returncode == 0
+        settings = tmp_path / "run/wgetrc"
+        assert "header = X-Auth-Token: t0ken\n" in settings.read_text()
+        assert settings.stat().st_mode & 0o077 == 0
+
+
+class TestFloppy:
+    @pytest.mark.parametrize("content", [b"", bytes(40 << 20)], ids=["FAT12", "FAT16"])
+    def test_is_known_by_its_label(self, ash, tmp_path, content):
+        create_vfat_image(tmp_path / "image", parameters={}, files={"filler": content})
+        assert ash("has_label image").returncode == 0
+
+    def test_of_another_label_is_not_ours(self, ash, tmp_path):
+        create_vfat_image(tmp_path / "image", parameters={}, label="ir-vfd-de")
+        assert ash("has_label image").returncode == 1
+
+    def test_fat32_has_its_label_elsewhere(self, ash, tmp_path):
+        image = tmp_path / "image"
+        subprocess.run(
+            ["/usr/sbin/mkfs.vfat", "-F", "32", "-n", "ir-vfd-dev", "-C", image, "40960"],
+            check=True,
+            capture_output=True,
+        )
+        assert ash("has_label image").returncode == 0
+
+    def test_without_a_medium_is_not_ours(self, ash):
+        assert ash("has_label nothing").returncode == 1
+
+
+@pytest.fixture
+def disk(tmp_path) -> Callable[..., None]:
+    """Add a block device to the test's /sys."""
+
+    def add(
+        name: str, *, bus: str = "pci0000:00/ata1", size: int = 2048, **attributes: int
+    ) -> None:
+        device = tmp_path / "sys/devices" / bus / name
+        device.mkdir(parents=True)
+        for key, value in {"size": size, "removable": 0, "ro": 0, **attributes}.items():
+            (device / key).write_text(f"{value}\n")
+        block = tmp_path / "sys/block"
+        block.mkdir(exist_ok=True)
+        (block / name).symlink_to(device)
+
+    return add
+
+
+class TestDisk:
+    def test_only_what_can_be_deployed_to_counts(self, ash, disk):
+        disk("loop0")
+        disk("sr0", removable=1)
+        disk("sdb", bus="pci0000:00/usb2/2-1", removable=1)
+        disk("sdc", bus="pci0000:00/usb2/2-2")
+        disk("sdd", ro=1)
+        disk("sde", size=0)
+        disk("sdf", removable=1)
+        disk("nvme0c0n1", hidden=1)
+        disk("nvme0n1", hidden=0)
+        assert ash("find_disks").stdout == "nvme0n1"
+
+    def test_size_is_in_bytes(self, ash, disk):
+        disk("sda", size=4096)
+        done = ash('quiet_seconds=0; choose_disk; echo "$disk $disk_size"')
+        assert done.stdout == f"/dev/sda {4096 * 512}\n"
+
+    def test_without_one_says_what_there_is(self, ash, disk, tmp_path):
+        disk("sdb", bus="pci0000:00/usb2/2-1", size=2880, ro=1)
+        assert ash("disk_seconds=0; disks=; choose_disk").returncode == 1
+        assert failure(tmp_path) == (
+            "No local disk was found. Block devices: sdb (1474560 bytes, USB, read-only)"
+        )
+
+    def test_of_several_names_all(self, ash, disk, tmp_path):
+        disk("sda")
+        disk("vda", size=4096)
+        assert ash("quiet_seconds=0; choose_disk").returncode == 1
+        assert failure(tmp_path) == (
+            "There are several local disks, and one is needed: "
+            "sda (1048576 bytes), vda (2097152 bytes)"
+        )
+
+    def test_controllers_that_still_look_for_disks_are_waited_for(self, ash, disk):
+        disk("sda")
+        started = time.monotonic()
+        done = ash(
+            'modprobe() { sleep 1; mkdir -p "$sys/devices/late/sdb"; cd "$sys/devices/late/sdb"\n'
+            "echo 8 >size; echo 0 >removable; echo 0 >ro; ln -s $PWD $sys/block/sdb; }\n"
+            "new=pci:v00001000d0000005Dsv*bc01sc04i00; load_drivers; quiet_seconds=0\n"
+            'await_disks; echo "$disks"'
+        )
+        assert done.stdout == "sda sdb\n"
+        assert time.monotonic() - started >= 1
+
+
+@pytest.fixture
+def card(tmp_path) -> Callable[[str, str], None]:
+    """Add a network card to the test's /sys."""
+
+    def add(name: str, mac: str) -> None:
+        directory = tmp_path / "sys/class/net" / name
+        (directory / "device").mkdir(parents=True)
+        (directory / "address").write_text(f"{mac}\n")
+
+    return add
+
+
+class TestNetwork:
+    CONF = (
+        "link 0 52:54:00:00:00:02 9000\n"
+        "vlan 1 0 100 fa:16:3e:00:00:02 -\n"
+        "address 1 2001:db8::a/64\n"
+        "route 1 default fe80::1\n"
+        "dhcp 0\n"
+    )
+    IP = 'ip() { echo "ip $*"; }\nstart_udhcpc() { echo "udhcpc $*"; }\nreach_api() { :; }\n'
+
+    @pytest.fixture
+    def conf(self, tmp_path) -> Path:
+        file = tmp_path / "run/floppy/network.conf"
+        file.parent.mkdir(parents=True)
+        return file
+
+    def test_static_data_is_done_line_by_line_on_the_card_with_the_address(self, ash, card, conf):
+        card("eth0", "52:54:00:00:00:01")
+        card("eth1", "52:54:00:00:00:02")
+        conf.write_text(self.CONF)
+        assert ash(self.IP + "try_static").stdout.splitlines() == [
+            "ip link set eth1 name link0",
+            "ip link set link0 mtu 9000",
+            "ip link set link0 up",
+            "ip link add link link0 name link1 type vlan id 100",
+            "ip link set link1 address fa:16:3e:00:00:02",
+            "ip link set link1 up",
+            "ip addr add 2001:db8::a/64 dev link1",
+            "ip route append default via fe80::1 dev link1",
+            "udhcpc link0",
+        ]
+
+    def test_a_missing_card_is_waited_for_and_named(self, ash, card, conf):
+        card("eth0", "52:54:00:00:00:01")
+        conf.write_text(self.CONF)
+        done = ash(self.IP + 'try_static || echo "$api_reason"')
+        assert done.stdout.strip() == (
+            "no network card has the address 52:54:00:00:00:02; there is: eth0 (52:54:00:00:00:01)"
+        )
+
+    def test_a_line_that_cannot_be_done_is_final(self, ash, card, conf, tmp_path):
+        card("eth0", "52:54:00:00:00:02")
+        conf.write_text(self.CONF)
+        refuse = 'ip() { case "$*" in *2001*) echo "ip: File exists" >&2; return 2 ;; esac; }\n'
+        assert ash(self.IP + refuse + "try_static").returncode == 1
+        assert failure(tmp_path) == (
+            'network.conf: "address 1 2001:db8::a/64" cannot be done: ip: File exists'
+        )
+
+    @pytest.mark.parametrize(
+        ("routes", "lines"),
+        [
+            (
+                "router='192.0.2.1 192.0.2.2'",
+                ["route default 192.0.2.1", "route default 192.0.2.2"],
+            ),
+            (
+                "router=192.0.2.9 staticroutes='198.51.100.0/24 192.0.2.3 0.0.0.0/0 192.0.2.1'",
+                ["route 198.51.100.0/24 192.0.2.3", "route 0.0.0.0/0 192.0.2.1"],
+            ),
+            ("", []),
+        ],
+    )
+    def test_a_lease_is_noted(self, tmp_path, routes, lines):
+        script = (INIT / "dhcp-event").read_text().replace("/run/dhcp", str(tmp_path))
+        (tmp_path / "dhcp-event").write_text(script)
+        subprocess.run(
+            ["busybox", "sh", "-c", f"{routes} busybox sh dhcp-event bound"],
+            env={
+                "PATH": "/usr/bin:/bin",
+                "interface": "eth0",
+                "ip": "192.0.2.7",
+                "mask": "24",
+                "dns": "192.0.2.53",
+            },
+            cwd=tmp_path,
+            check=True,
+        )
+        assert (tmp_path / "eth0.lease").read_text().splitlines() == [
+            "address 192.0.2.7/24",
+            *lines,
+            "dns 192.0.2.53",
+        ]
+
+
+def test_a_clock_that_is_behind_is_set_and_one_ahead_is_not(ash, tmp_path):
+    date = 'date() { case $1 in +%s) echo 1000 ;; -s) echo "set $2" >&2 ;; esac; }\n'
+    assert ash(f"{date}set_clock 1001").stderr == "set @1001\n"
+    assert ash(f"{date}set_clock 1000").stderr == ""
