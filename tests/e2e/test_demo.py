@@ -144,9 +144,9 @@ def test_lab_stays_up_until_it_is_taken_down(tmp_path, settings):
     directory = settings[0]
 
     def call(*command: str) -> str:
-        return subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=300
-        ).stdout
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     try:
         shown = call(*lab("up", "--nodes=2", *settings))

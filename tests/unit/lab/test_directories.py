@@ -1,7 +1,9 @@
 """Where a lab lives: ports, cached builds, and directories that are not a lab's."""
 
+import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -54,10 +56,15 @@ def test_recipe_is_built_once(cache_home):
     assert first.is_relative_to(cache_home)
 
 
-def test_another_recipe_replaces_what_the_old_one_made(cache_home):
-    old = cache.build_once("thing", "old", lambda directory: None)
-    new = cache.build_once("thing", "new", lambda directory: None)
+def test_what_another_recipe_made_goes_when_nobody_wants_it_any_more(cache_home):
+    old, used = (cache.build_once("thing", name, lambda directory: None) for name in "ab")
+    eight_days_ago = time.time() - 8 * 24 * 3600
+    for path in (old, used):
+        os.utime(path, (eight_days_ago, eight_days_ago))
+    assert cache.build_once("thing", "b", lambda directory: None) == used
+    new = cache.build_once("thing", "c", lambda directory: None)
     assert not old.exists()
+    assert used.is_dir()
     assert new.is_dir()
 
 
