@@ -14,7 +14,8 @@ from deploy_ramdisk.cpio import Entry
 from deploy_ramdisk.kernel import Kernel, fetch_kernel
 from deploy_ramdisk.modules import read_names
 from deploy_ramdisk.packages import PackageCache
-from ironic_ilo.exception import ImageError
+from deploy_ramdisk.selection import Selection, select
+from ironic_ilo.exception import ImageError, InvalidInput
 from ironic_ilo.images import create_iso_image
 
 KERNEL_PARAMETERS = (
@@ -85,18 +86,19 @@ def build_deploy_iso(
     :param output: the ISO; replaced, whole or not at all.
     :param cache_dir: keeps packages between builds; ``None``: :func:`default_cache_dir`.
     :param on_step: called with a line about each step as it begins.
-    :raises InvalidInput: apt does not offer what is needed.
+    :raises InvalidInput: apt does not offer what is needed, or a directory cannot be written to.
     :raises ImageError: the packages are not what they should be, or the ISO could not be made.
     :raises ProcessError: a download failed, or a tool did.
     """
     started = time.monotonic()
+    _check_directory(output.parent)
     step = on_step or (lambda _line: None)
     cache = PackageCache(cache_dir or default_cache_dir())
     with cache.locked():
         parts = _fetch(cache, step)
-    content = _Content.choose(parts)
-    step(f"packing {len(content.modules)} kernel modules and the programs")
-    ramdisk = initramfs.compress(content.segments(parts))
+    chosen = _select(parts)
+    step(f"packing {len(chosen.modules)} kernel modules and the programs")
+    ramdisk = initramfs.compress(_segments(parts, chosen))
     step("writing the ISO")
     _write_iso(output, parts.kernel.image, ramdisk)
     return BuildReport(
@@ -106,11 +108,16 @@ def build_deploy_iso(
         ramdisk_size=len(ramdisk),
         kernel_version=parts.kernel.version,
         packages=parts.packages,
-        modules=content.modules,
-        drivers_not_in_kernel=content.not_in_kernel,
-        missing_firmware=content.missing_firmware,
+        modules=chosen.modules,
+        drivers_not_in_kernel=chosen.not_in_kernel,
+        missing_firmware=chosen.missing_firmware,
         seconds=time.monotonic() - started,
     )
+
+
+def _check_directory(directory: Path) -> None:
+    if not (directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)):
+        raise InvalidInput(f"{directory} is not a directory that can be written to.")
 
 
 @dataclass(frozen=True)
@@ -144,55 +151,13 @@ def _fetch(cache: PackageCache, step: StepCallback) -> _Parts:
     )
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What was chosen from the kernel's modules and the firmware.
-
-    :ivar load: modules to load at each boot, in order.
-    :ivar firmware: files by path, as drivers ask for them.
-    """
-
-    load: tuple[str, ...]
-    modules: tuple[str, ...]
-    not_in_kernel: tuple[str, ...]
-    firmware: Mapping[str, Path]
-    missing_firmware: Mapping[str, tuple[str, ...]]
-
-    @classmethod
-    def choose(cls, parts: _Parts) -> "_Content":
-        tree = parts.kernel.modules
-        always, hardware = _names("modules-load.txt"), _names("modules-hardware.txt")
-        if lacking := tree.lacks(always):
-            raise ImageError(
-                f"Kernel {tree.directory.name} has no module named {', '.join(lacking)}, which a "
-                "deploy cannot do without."
-            )
-        modules = tree.closure([*always, *hardware])
-        wanted = tree.firmware(modules)
-        found = _find_firmware({file for files in wanted.values() for file in files}, parts)
-        missing = {
-            driver: tuple(file for file in files if file not in found)
-            for driver, files in wanted.items()
-        }
-        return cls(
-            load=tree.loadable(always),
-            modules=modules,
-            not_in_kernel=tree.lacks(hardware),
-            firmware=found,
-            missing_firmware={driver: files for driver, files in missing.items() if files},
-        )
-
-    def segments(self, parts: _Parts) -> tuple[dict[str, Entry], ...]:
-        """The ramdisk's entries, in two parts of similar weight."""
-        load = {"deploy/modules-load": cpio.file("\n".join((*self.load, "")).encode())}
-        busybox = {"bin/busybox": initramfs.static_program_entry("bin/busybox", parts.userland)}
-        wget = initramfs.program_entries("usr/bin/wget", parts.userland)
-        firmware = {
-            f"lib/firmware/{name}": cpio.file(file.read_bytes())
-            for name, file in self.firmware.items()
-        }
-        programs = initramfs.base_entries() | load | busybox | wget | firmware
-        return programs, initramfs.module_entries(parts.kernel.modules, self.modules)
+def _select(parts: _Parts) -> Selection:
+    return select(
+        parts.kernel.modules,
+        always=_names("modules-load.txt"),
+        hardware=_names("modules-hardware.txt"),
+        firmware_trees=parts.firmware,
+    )
 
 
 def _names(list_name: str) -> tuple[str, ...]:
@@ -200,20 +165,30 @@ def _names(list_name: str) -> tuple[str, ...]:
     return read_names(data.read_text(encoding="utf-8"))
 
 
-def _find_firmware(files: set[str], parts: _Parts) -> dict[str, Path]:
-    places = [tree / prefix / "lib/firmware" for tree in parts.firmware for prefix in ("", "usr")]
-    candidates = {file: place / file for place in places for file in files}
-    return {file: path for file, path in candidates.items() if path.is_file()}
+def _segments(parts: _Parts, chosen: Selection) -> tuple[dict[str, Entry], ...]:
+    """The ramdisk's entries, in two parts of similar weight."""
+    load = {"deploy/modules-load": cpio.file("\n".join((*chosen.load, "")).encode())}
+    busybox = {"bin/busybox": initramfs.static_program_entry("bin/busybox", parts.userland)}
+    wget = initramfs.program_entries("usr/bin/wget", parts.userland)
+    firmware = {
+        f"lib/firmware/{name}": cpio.file(file.read_bytes())
+        for name, file in chosen.firmware.items()
+    }
+    programs = initramfs.base_entries() | load | busybox | wget | firmware
+    return programs, initramfs.module_entries(parts.kernel.modules, chosen.modules)
 
 
 def _write_iso(output: Path, kernel_image: Path, ramdisk: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=output.parent) as file:
-        file.write(ramdisk)
-        file.flush()
+    with tempfile.TemporaryDirectory() as private:
+        file = Path(private, "initrd")
+        try:
+            file.write_bytes(ramdisk)
+        except OSError as error:
+            raise ImageError(f"The ramdisk could not be written: {error}") from error
         create_iso_image(
             output,
             kernel=kernel_image,
-            ramdisk=Path(file.name),
+            ramdisk=file,
             kernel_params=KERNEL_PARAMETERS,
             volume_id="IRONIC_DEPLOY",
         )

@@ -5,7 +5,6 @@ cache, by package version, so a second build downloads nothing.
 """
 
 import fcntl
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from ironic_ilo.execute import execute
 _SECONDS_TO_RESOLVE = 120.0
 _SECONDS_TO_DOWNLOAD = 1800.0
 _SECONDS_TO_UNPACK = 300.0
+
+_APT_FOUND_NONE = 100
 
 # As if nothing were installed: what this machine has must not decide what the ramdisk gets.
 _PRISTINE = ("-o", "Dir::State::status=/dev/null", "-o", "Debug::NoLocking=true")
@@ -40,13 +41,17 @@ class PackageCache:
     """Packages in a directory: their archives, and their unpacked files.
 
     :param directory: made when absent; nothing else may change it.
+    :raises InvalidInput: it cannot be made.
     """
 
     def __init__(self, directory: Path) -> None:
         self._archives = directory / "archives"
         self._unpacked = directory / "unpacked"
-        for part in (self._archives, self._unpacked):
-            part.mkdir(parents=True, exist_ok=True)
+        try:
+            for part in (self._archives, self._unpacked):
+                part.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(f"No packages can be kept in {directory}: {error}") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -77,7 +82,9 @@ class PackageCache:
     def dependencies(self, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Map those packages that the apt sources offer to what they depend on directly."""
         shown = execute(
-            ["apt-cache", "--no-all-versions", "show", *names], timeout=_SECONDS_TO_RESOLVE
+            ["apt-cache", "--no-all-versions", "show", *names],
+            timeout=_SECONDS_TO_RESOLVE,
+            ok_codes=(0, _APT_FOUND_NONE),
         )
         stanzas = [_fields(stanza) for stanza in shown.stdout.split("\n\n") if stanza.strip()]
         return {fields["Package"]: _names(fields.get("Depends", "")) for fields in stanzas}
@@ -98,7 +105,8 @@ class PackageCache:
             execute(["dpkg-deb", "--extract", archive, root], timeout=_SECONDS_TO_UNPACK)
             if prepare is not None:
                 prepare(root)
-            shutil.move(root, tree)
+            root.rename(tree)
+            archive.unlink()
         return tree
 
     def _fetch(self, package: Package) -> Path:

@@ -1,0 +1,75 @@
+"""Decide which kernel modules and which firmware go into the ramdisk."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy_ramdisk.modules import ModuleTree
+from ironic_ilo.exception import ImageError
+
+# Where Debian's firmware packages have it, before and after the merge of /lib into /usr.
+_FIRMWARE_PLACES = ("lib/firmware", "usr/lib/firmware")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What goes in, and what should but cannot.
+
+    :ivar load: modules to load at each boot, in order; what is built in is not among them.
+    :ivar modules: all modules, with what they depend on.
+    :ivar not_in_kernel: drivers that this kernel does not have.
+    :ivar firmware: files, by the name that drivers ask for.
+    :ivar missing_firmware: names of files that are in no package, by driver.
+    """
+
+    load: tuple[str, ...]
+    modules: tuple[str, ...]
+    not_in_kernel: tuple[str, ...]
+    firmware: Mapping[str, Path]
+    missing_firmware: Mapping[str, tuple[str, ...]]
+
+
+def select(
+    tree: ModuleTree,
+    *,
+    always: Iterable[str],
+    hardware: Iterable[str],
+    firmware_trees: Iterable[Path],
+) -> Selection:
+    """Choose modules, what they depend on, and the firmware that is there for them.
+
+    :param always: modules that no deploy can do without.
+    :param hardware: drivers, which a server loads when it has the device.
+    :param firmware_trees: unpacked firmware packages.
+    :raises ImageError: the kernel lacks one of the first.
+    """
+    needed, drivers = tuple(always), tuple(hardware)
+    if lacking := tree.lacks(needed):
+        raise ImageError(
+            f"Kernel {tree.directory.name} has no module named {', '.join(lacking)}, which no "
+            "deploy can do without."
+        )
+    modules = tree.closure([*needed, *drivers])
+    wanted = tree.firmware(modules)
+    found = _find({name for names in wanted.values() for name in names}, firmware_trees)
+    missing = {
+        driver: tuple(name for name in names if name not in found)
+        for driver, names in wanted.items()
+    }
+    return Selection(
+        load=tree.loadable(needed),
+        modules=modules,
+        not_in_kernel=tree.lacks(drivers),
+        firmware=found,
+        missing_firmware={driver: names for driver, names in missing.items() if names},
+    )
+
+
+def _find(names: Iterable[str], trees: Iterable[Path]) -> dict[str, Path]:
+    places = [tree / place for tree in trees for place in _FIRMWARE_PLACES]
+    return {
+        name: place / name
+        for name in sorted(names)
+        for place in places
+        if (place / name).is_file()
+    }
