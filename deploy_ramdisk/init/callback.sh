@@ -53,7 +53,7 @@ callback_body() {
 
 # Make text printable ASCII on one line: enough for messages, and there is nothing else to escape.
 one_line() {
-    tr -c ' -~' ' '
+    tr -c ' -~' ' ' | sed 's/ *$//'
 }
 
 # Print a line as the inside of a JSON string (RFC 8259 section 7).

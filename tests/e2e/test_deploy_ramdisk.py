@@ -22,6 +22,7 @@ import pytest
 
 from deploy_ramdisk.network import FILE_NAME, render_network_conf
 from ilo_emulator.certificate import server_context
+from ironic_ilo.cli import main
 from ironic_ilo.exception import ProcessError
 from ironic_ilo.execute import execute
 from ironic_ilo.images import create_vfat_image
@@ -229,6 +230,19 @@ def static_network(address: str, netmask: str, kind: str) -> dict[str, object]:
         "networks": [network],
         "services": [],
     }
+
+
+def test_build_is_small_reproducible_and_says_what_it_lacks(tmp_path, deploy_iso, capsys):
+    output = tmp_path / "again.iso"
+    assert main(["build-deploy-iso", "--json", "-o", str(output)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert output.read_bytes() == deploy_iso.read_bytes()
+    assert report["size"] == output.stat().st_size <= 24 << 20
+    drivers = {"hpsa", "smartpqi", "nvme", "tg3", "bnx2x", "i40e", "ice", "mlx5_core", "qede"}
+    assert drivers <= set(report["modules"])
+    assert report["drivers_not_in_kernel"] == []
+    offered = execute(["apt-cache", "pkgnames", "firmware-bnx2x"], timeout=60).stdout.split()
+    assert ("bnx2x" in report["missing_firmware"]) == ("firmware-bnx2x" not in offered)
 
 
 def test_offers_the_disk_to_the_conductor_alone(tmp_path, deploy_iso):

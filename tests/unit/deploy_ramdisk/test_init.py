@@ -148,6 +148,53 @@ class TestCallback:
         assert json.loads(f'"{done.stdout}"') == text
 
 
+class TestRetries:
+    # Answers come from a file, a status a line; none there is no answer.
+    API = (
+        'request() { status=$(head -n 1 answers); sed -i 1d answers; echo "why" >"$reply"\n'
+        '[ -n "$status" ] || api_reason="timed out"; echo "asked"; }\n'
+        'sleep() { echo "slept $1"; }; withdraw_disk() { echo "withdrew"; }\n'
+        "address=192.0.2.7 key=k iqn=i node=n api_url=http://x callback_timeout=300\n"
+    )
+
+    def answers(self, tmp_path: Path, *statuses: str) -> None:
+        (tmp_path / "answers").write_text("".join(f"{status}\n" for status in statuses))
+
+    def test_what_may_pass_is_waited_for_longer_and_longer(self, ash, tmp_path):
+        self.answers(tmp_path, "409", "", "503", "200")
+        done = ash(self.API + "call_back")
+        assert done.returncode == 0
+        assert done.stdout.split("\n") == [
+            *("asked", "slept 1", "asked", "slept 2", "asked", "slept 4", "asked"),
+            "",
+        ]
+        said = (tmp_path / "console").read_text()
+        assert "The API answered 409: why; trying again in 1 s" in said
+        assert "The API did not answer: timed out; trying again in 2 s" in said
+
+    @pytest.mark.parametrize("status", ["400", "401", "403", "404"])
+    def test_a_refusal_is_final_and_the_disk_withdrawn(self, ash, tmp_path, status):
+        self.answers(tmp_path, status, "200")
+        done = ash(self.API + "call_back")
+        assert (done.returncode, done.stdout) == (1, "asked\nwithdrew\n")
+        assert failure(tmp_path) == f"The API answered {status}: why"
+
+    def test_nobody_is_asked_after_the_deadline(self, ash, tmp_path):
+        self.answers(tmp_path)
+        done = ash(self.API + "callback_timeout=1; call_back")
+        assert (done.returncode, done.stdout) == (1, "asked\nwithdrew\n")
+        assert failure(tmp_path) == "The API did not answer: timed out"
+
+    def test_a_failure_is_reported_when_there_is_an_address(self, ash, tmp_path):
+        self.answers(tmp_path, "200")
+        assert ash(self.API + 'fail "no disk"').stdout == "asked\n"
+        assert json.loads((tmp_path / "run/body").read_text())["error"] == "no disk"
+
+    def test_a_failure_before_that_is_only_said(self, ash, tmp_path):
+        assert ash(self.API + 'address=; fail "no floppy"').stdout == ""
+        assert failure(tmp_path) == "no floppy"
+
+
 class TestHttpLog:
     @pytest.mark.parametrize(
         ("line", "peer"),
