@@ -29,7 +29,7 @@ class Program:
     """What to start.
 
     :ivar name: what people call it.
-    :ivar log: takes its output, appended; made readable by its owner alone.
+    :ivar log: takes the command and its output, appended; readable by its owner alone.
     :ivar environment: variables on top of our own.
     :ivar stop_seconds: it is killed when it has not ended so long after SIGTERM.
     :ivar fatal: text that stands in its log when it will never be ready, though it still runs.
@@ -90,6 +90,7 @@ def run(program: Program, *, timeout: float) -> None:
 def _started(program: Program) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program that is told to stop when we die, and stop it at the end of the block."""
     with _opened_for_append(program.log) as log:
+        os.write(log, f"$ {shlex.join(_words(program))}\n".encode())
         try:
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "--", *_words(program)],
@@ -147,6 +148,5 @@ def _failed(program: Program, how: str) -> ProcessError:
     lines = program.log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
     shown = "\n".join(f"    {line}" for line in lines) or "    (nothing)"
     return ProcessError(
-        f"{program.name} {how}. It last said:\n{shown}\nThe whole log: {program.log}",
-        hint=f"The command was: {shlex.join(_words(program))}",
+        f"{program.name} {how}. It last said:\n{shown}\nThe whole log: {program.log}"
     )
