@@ -78,6 +78,8 @@ _OUR_FILES = {
     "etc/machine-id": "",
     "etc/systemd/network/dhcp.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n",
 }
+# This machine's DNS servers, and backups of passwd and shadow, which not even their owner can read.
+_REMOVED = "etc/resolv.conf etc/*-"
 
 
 def build_debian_image(log: Path) -> InstanceImage:
@@ -97,7 +99,7 @@ def _build(target: Path, log: Path) -> None:
     _write_our_files(ours)
     _bootstrap(tarball, ours, log)
     fill = (
-        f"tar --xattrs --exclude='./dev/*' -xf {tarball}; tar -xf {ours}; rm -f etc/resolv.conf; "
+        f"tar --xattrs --exclude='./dev/*' -xf {tarball}; tar -xf {ours}; rm -f {_REMOVED}; "
         f"cp boot/vmlinuz-* {target}/vmlinuz; cp boot/initrd.img-* {target}/initrd.img"
     )
     image = target / "root.qcow2"

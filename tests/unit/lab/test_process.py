@@ -108,9 +108,8 @@ def test_program_that_does_not_exist_is_an_error(tmp_path):
 
 
 def test_log_is_private_and_holds_the_command_and_both_streams(tmp_path):
-    program = shell(
-        tmp_path, "echo out; echo err >&2; echo $GREETING", environment={"GREETING": "hi"}
-    )
+    script = "echo out; echo err >&2; echo $GREETING"
+    program = shell(tmp_path, script, environment={"GREETING": "hi"})
     run(program, timeout=DEADLINE)
     run(program, timeout=DEADLINE)
     assert program.log.read_text() == f"$ sh -c {script!r}\nout\nerr\nhi\n" * 2
