@@ -1,7 +1,8 @@
 # The deploy, from the drivers to the conductor's answer. Ends with 0 when the disk is on offer.
 set -u
 
-for part in console devices floppy parameters clock http network dhcp static disk target callback; do
+for part in console devices floppy parameters clock http network dhcp static disk target \
+    callback; do
     . "/deploy/$part.sh"
 done
 

@@ -9,8 +9,8 @@ load_modules() {
     echo none >"$run/modaliases"
 }
 
-# Load the drivers of the devices that the buses have found since the last call. A driver may bring a
-# bus of its own (USB, SCSI), so every wait calls this.
+# Load the drivers of the devices that the buses have found since the last call. A driver may bring
+# a bus of its own (USB, SCSI), so every wait calls this.
 watch_devices() {
     cat "$sys"/bus/*/devices/*/modalias 2>/dev/null | sort -u >"$run/modaliases.now"
     if new=$(grep -vxFf "$run/modaliases" "$run/modaliases.now"); then

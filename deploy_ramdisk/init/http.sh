@@ -1,5 +1,5 @@
-# Talk to the API, with GNU wget; by its path, as busybox would run its own, which does not verify TLS.
-# Secrets stand in files of ours, never in argv.
+# Talk to the API, with GNU wget; by its path, as busybox would run its own, which does not verify
+# TLS. Secrets stand in files of ours, never in argv.
 
 http_log=$run/http.log
 reply=$run/reply
@@ -34,8 +34,8 @@ reach_api() {
     [ -n "$address" ] || { api_reason="no route to $peer"; return 1; }
 }
 
-# Make a request: seconds to wait for an answer, and wget's arguments. Sets $status, which is empty when
-# there was no answer, and $api_reason to why.
+# Make a request: seconds to wait for an answer, and wget's arguments. Sets $status, which is empty
+# when there was no answer, and $api_reason to why.
 request() {
     seconds=$1
     shift
@@ -51,7 +51,8 @@ http_status() {
 }
 
 # Print the address that wget connected to, from lines such as
-# "Connecting to api (api)|192.0.2.1|:6385... connected." and "Connecting to [2001:db8::1]:80... connected."
+# "Connecting to api (api)|192.0.2.1|:6385... connected." and
+# "Connecting to [2001:db8::1]:6385... connected."
 api_peer() {
     sed -n 's/^Connecting to \(.*\):[0-9]*\.\.\. connected\.$/\1/p' |
         tail -n 1 | sed 's/.*|\(.*\)|$/\1/; s/^\[\(.*\)\]$/\1/'

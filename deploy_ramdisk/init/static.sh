@@ -1,5 +1,5 @@
-# Bring up the network that the conductor described in network.conf (deploy_ramdisk/network.py has the
-# format). Link number N becomes the interface "linkN".
+# Bring up the network that the conductor described in network.conf (deploy_ramdisk/network.py has
+# the format). Link number N becomes the interface "linkN".
 
 configured=no
 
