@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import deploy_ramdisk.cli
-
 from ironic_ilo import exception
 
 

@@ -78,7 +78,7 @@ _OUR_FILES = {
     "etc/machine-id": "",
     "etc/systemd/network/dhcp.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n",
 }
-# This machine's DNS servers, and backups of passwd and shadow, which not even their owner can read.
+# This machine's DNS servers, and backups of passwd and shadow, which their owner cannot read.
 _REMOVED = "etc/resolv.conf etc/*-"
 
 
