@@ -62,10 +62,32 @@ _INITRAMFS_HOOK = f"""\
 . /usr/share/initramfs-tools/hook-functions
 manual_add_modules {_DISK_DRIVERS}
 """
+# Emulated CPUs are slow: the prompt comes much earlier when systemd does not look for disks to
+# decrypt, and udev is asked about those devices only that the instance has to find at each boot.
+_UNUSED_GENERATORS = (
+    "bless-boot",
+    "cryptsetup",
+    "debug",
+    "gpt-auto",
+    "hibernate-resume",
+    "integritysetup",
+    "rc-local",
+    "run",
+    "system-update",
+    "sysv",
+    "veritysetup",
+)
+_COLDPLUG = """\
+[Service]
+ExecStart=
+ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=block,net \
+--subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio
+ExecStart=-udevadm trigger --type=devices --action=add --sysname-match=ttyS0
+"""
 # Work for long-lived systems, which only delays the prompt of one that lives for minutes.
 _MASKED_UNITS = (
-    "apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service "
-    "fstrim.timer systemd-pstore.service"
+    "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer "
+    "e2scrub_reap.service fstrim.timer getty-static.service systemd-pstore.service"
 )
 _ENABLED_UNITS = "serial-getty@ttyS0.service systemd-networkd.service"
 _OUR_FILES = {
@@ -77,6 +99,12 @@ _OUR_FILES = {
     # Empty, and there: without it systemd would set up all units anew, as at a first boot.
     "etc/machine-id": "",
     "etc/systemd/network/dhcp.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n",
+    "etc/systemd/system/systemd-udev-trigger.service.d/few.conf": _COLDPLUG,
+    # An empty file masks the generator of the same name.
+    **{
+        f"etc/systemd/system-generators/systemd-{name}-generator": ""
+        for name in _UNUSED_GENERATORS
+    },
 }
 # This machine's DNS servers, and backups of passwd and shadow, which their owner cannot read.
 _REMOVED = "etc/resolv.conf etc/*-"
