@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        with stopped_by_signals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with stopped_by_signals(
+            signal.SIGINT, signal.SIGTERM, signal.SIGHUP, notice="\nStopping ...\n"
+        ):
             arguments.run(arguments)
     except Error as error:
         Console(stderr=True).print(f"\n{error}", style="red", markup=False, highlight=False)

@@ -1,6 +1,8 @@
 """Ending in order when a signal says so."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,16 +20,19 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def stopped_by_signals(*numbers: signal.Signals) -> Iterator[None]:
+def stopped_by_signals(*numbers: signal.Signals, notice: str = "") -> Iterator[None]:
     """Raise ``Stopped`` in the block when one of the signals comes.
 
     Further ones are ignored from then on: they would interrupt the clean-up. What must end at once
     can be killed.
+
+    :param notice: written to standard error at once, for cleaning up may take a while.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in numbers:
             signal.signal(each, signal.SIG_IGN)
+        os.write(sys.stderr.fileno(), notice.encode())
         raise Stopped(number)
 
     previous = {number: signal.signal(number, stop) for number in numbers}
