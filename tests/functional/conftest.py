@@ -1,5 +1,6 @@
 """One lab for all functional tests: a real Ironic, and emulated servers of paper."""
 
+import os
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import Artifacts, Cloud, Node
 from tests.tgt import Tgtd, start_tgtd
 
-FIRST_ADDRESS = "127.0.60.10"
+# Apart from another run of these tests on the same machine.
+FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.10"
 TGT_CONTROL_PORT = 6010
 MIB = 1024 * 1024
 # A little more than swap and root take.
@@ -46,7 +48,7 @@ def artifacts(tmp_path_factory) -> Artifacts:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cloud(tmp_path_factory, artifacts) -> Iterator[Cloud]:
     """Run the lab."""
     settings = with_free_ports(
