@@ -29,7 +29,7 @@ def test_deploy_reboot_and_tear_down(cloud, node, tgtd, disk):
     booted = node.emulated()
     assert booted["booted_from"] == "cdrom"
     assert booted["media"]["FLOPPY"]["connected"]
-    assert cloud.stored("image-")
+    assert cloud.stored(f"image-{node.uuid}")
 
     ramdisk.offer_disk(tgtd, disk)
     reply = ramdisk.call_back()
@@ -54,7 +54,7 @@ def test_deploy_reboot_and_tear_down(cloud, node, tgtd, disk):
     assert drives["FLOPPY"] is None
     assert f"/{name}/" in drives["CDROM"]
     assert node.emulated()["booted_from"] == "cdrom"
-    assert not cloud.stored("image-")
+    assert not cloud.stored(f"image-{node.uuid}")
     assert not cloud.cached_images(node)
     stages = [entry["stage"] for entry in shown["driver_internal_info"]["ilo_deploy_timeline"]]
     assert stages == ["check", "image", "attach", "ramdisk", "write", "boot_iso", "boot", "active"]
