@@ -17,7 +17,7 @@ from lab.process import own_command
 from lab.report import reporting, timeline_table
 from lab.settings import Ports, Settings, default_directory
 from lab.signals import Stopped, stopped_by_signals
-from lab.status import read_status, status_table
+from lab.status import print_nodes, read_status
 from lab.up import bring_up
 
 _MOST_NODES = 64
@@ -130,7 +130,7 @@ def _up(arguments: argparse.Namespace) -> None:
     with reporting(console) as reporter:
         bring_up(_settings(arguments, arguments.nodes), reporter)
     lab = _find(arguments.dir)
-    console.print(status_table(read_status(lab)))
+    print_nodes(console, read_status(lab))
     _print_how_to_play(console, lab)
 
 
@@ -143,7 +143,7 @@ def _status(arguments: argparse.Namespace) -> None:
     for service in status["services"]:
         answer = "answers" if service["answers"] else "does not answer"
         console.print(f"{service['name']:<13} {service['url']} {answer}", highlight=False)
-    console.print(status_table(status))
+    print_nodes(console, status)
 
 
 def _env(arguments: argparse.Namespace) -> None:

@@ -174,9 +174,8 @@ class Demo:
                 lab = stack.enter_context(kept_lab(settings, file_paths))
             yield lab
             if not self._keep:
-                self._reporter.begin("Stopping everything")
-            with self.timeline.stage("stop"):
-                stack.close()
+                with self._stage("stop", "Stopping everything"):
+                    stack.close()
 
     @contextmanager
     def _stage(self, name: str, title: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import requests
+from rich.console import Console
 from rich.table import Table
 
 from lab.emulator import Control
@@ -32,13 +33,16 @@ def read_status(lab: Lab) -> dict[str, Any]:
     }
 
 
-def status_table(status: dict[str, Any]) -> Table:
-    """Make a table of the nodes."""
-    columns = ("name", "provision_state", "power_state", "booted_from", "ilo", "console_log")
+def print_nodes(console: Console, status: dict[str, Any]) -> None:
+    """Show the nodes, and where their iLOs and consoles are."""
+    columns = ("name", "provision_state", "power_state", "booted_from")
     table = Table(*(column.replace("_", " ") for column in columns))
     for node in status["nodes"]:
         table.add_row(*(str(node[column]) for column in columns))
-    return table
+    console.print(table)
+    for node in status["nodes"]:
+        line = f"{node['name']}: iLO {node['ilo']}, console log {node['console_log']}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _answers(url: str) -> bool:
