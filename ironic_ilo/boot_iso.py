@@ -19,11 +19,13 @@ from ironic.conf import CONF
 from oslo_log import log as logging
 
 from ironic_ilo import images, publisher, virtual_media
+from ironic_ilo.exception import StoreError
 from ironic_ilo.ironic_errors import translated
 
 LOG = logging.getLogger(__name__)
 
 REFERENCE = "ilo_boot_iso"
+_USAGE_COUNT = "usage_count"
 # Part of every name: raise it when the same inputs begin to give other bytes.
 _BUILDER_VERSION = 1
 
@@ -55,13 +57,16 @@ def attach(task: Any) -> None:
 
     :raises IloOperationError: a step of it failed.
     """
-    href = task.node.instance_info.get("boot_iso")
-    if not href:
+    node = task.node
+    href = find_users_own(node) or node.driver_internal_info.get(REFERENCE)
+    if href is None:
         return
     if publisher.is_object_name(href):
-        with translated(task.node, "build the boot ISO again"):
-            _take(task)
-            href = task.node.instance_info["boot_iso"]
+        with translated(node, "build the boot ISO again"):
+            # What it was built from may be gone by now, and is needed only when it is, too.
+            if not settle(task.context, href):
+                _take(task)
+                href = node.driver_internal_info[REFERENCE]
     virtual_media.setup_virtual_media_boot(task, href)
 
 
@@ -80,22 +85,24 @@ def release(task: Any) -> None:
         settle(task.context, name)
 
 
-def settle(context: Any, name: str) -> None:
+def settle(context: Any, name: str) -> bool:
     """Write down how many nodes use an ISO, and let one that nobody uses expire.
 
+    :returns: whether the ISO is there.
     :raises StoreError: the store failed.
     """
     store = publisher.get_object_store()
     container = CONF.ilo.swift_ilo_container
-    if store.get_object_info(container, name) is None:
-        return
     count = _count_references(context, name)
-    store.update_object(
-        container,
-        name,
-        metadata={"usage_count": str(count)},
-        delete_after=None if count else CONF.ilo.boot_iso_grace,
-    )
+    expiry = None if count else CONF.ilo.boot_iso_grace
+    metadata = {_USAGE_COUNT: str(count)}
+    try:
+        store.update_object(container, name, metadata=metadata, delete_after=expiry)
+    except StoreError:
+        if store.get_object_info(container, name) is not None:
+            raise
+        return False
+    return True
 
 
 def _record(node: Any, href: str | None) -> None:
@@ -119,14 +126,14 @@ def _take(task: Any) -> None:
         params = _kernel_params(node)
         name = _name(node, kernel, ramdisk, params)
         _refer(task, name)
-        store = publisher.get_object_store()
-        if store.get_object_info(CONF.ilo.swift_ilo_container, name) is None:
-            iso = Path(directory) / "boot.iso"
-            images.create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, kernel_params=params)
-            store.upload_object(
-                CONF.ilo.swift_ilo_container, name, iso, metadata={"usage_count": "1"}
-            )
-    settle(task.context, name)
+        if settle(task.context, name):
+            return
+        iso = Path(directory) / "boot.iso"
+        images.create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, kernel_params=params)
+        metadata = {_USAGE_COUNT: str(_count_references(task.context, name))}
+        publisher.get_object_store().upload_object(
+            CONF.ilo.swift_ilo_container, name, iso, metadata=metadata
+        )
 
 
 def _refer(task: Any, name: str) -> None:

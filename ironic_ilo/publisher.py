@@ -72,15 +72,16 @@ def make_iso_url(task: Any, href: str) -> str:
 
 
 def _publish_file(store: ObjectStore, path: Path) -> str:
-    """Publish a file, or keep the copy that is there, for twice the TTL at least.
+    """Publish a file, or keep the copy that is there, for twice the TTL from now.
 
-    Another node may be reading the object: its life is only ever prolonged.
+    The name is made of the content, so that nodes share the object, and its life is only ever
+    prolonged.
     """
     container = CONF.ilo.swift_ilo_container
     name = f"iso-{fileutils.compute_file_checksum(str(path), algorithm='sha256')[:40]}"
     lifetime = 2 * helper_images_ttl()
-    if store.get_object_info(container, name) is None:
-        store.upload_object(container, name, path, delete_after=lifetime)
-    else:
+    try:
         store.update_object(container, name, metadata={}, delete_after=lifetime)
+    except StoreError:  # most likely it is not there
+        store.upload_object(container, name, path, delete_after=lifetime)
     return name
