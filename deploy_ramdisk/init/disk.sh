@@ -11,6 +11,10 @@ choose_disk() {
         '') fail "No local disk was found. Block devices: $(list_devices)" ;;
         *' '*) fail "There are several local disks, and one is needed: $(list_devices)" ;;
     esac
+    # The conductor's partition table counts in sectors of this size.
+    sector_size=$(cat "$sys/block/$disks/queue/logical_block_size")
+    [ "$sector_size" = 512 ] || fail "The disk $disks has sectors of $sector_size bytes;" \
+        "only 512 are supported yet"
     disk=/dev/$disks
     disk_size=$(disk_bytes "$disks")
     say "the disk is $disk ($disk_size bytes)"

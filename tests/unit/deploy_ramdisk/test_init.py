@@ -265,10 +265,16 @@ def disk(tmp_path) -> Callable[..., None]:
     """Add a block device to the test's /sys."""
 
     def add(
-        name: str, *, bus: str = "pci0000:00/ata1", size: int = 2048, **attributes: int
+        name: str,
+        *,
+        bus: str = "pci0000:00/ata1",
+        size: int = 2048,
+        sector_size: int = 512,
+        **attributes: int,
     ) -> None:
         device = tmp_path / "sys/devices" / bus / name
-        device.mkdir(parents=True)
+        (device / "queue").mkdir(parents=True)
+        (device / "queue/logical_block_size").write_text(f"{sector_size}\n")
         for key, value in {"size": size, "removable": 0, "ro": 0, **attributes}.items():
             (device / key).write_text(f"{value}\n")
         block = tmp_path / "sys/block"
@@ -295,6 +301,11 @@ class TestDisk:
         disk("sda", size=4096)
         done = ash('quiet_seconds=0; choose_disk; echo "$disk $disk_size"')
         assert done.stdout == f"/dev/sda {4096 * 512}\n"
+
+    def test_with_large_sectors_is_refused(self, ash, disk, tmp_path):
+        disk("nvme0n1", sector_size=4096)
+        assert ash("quiet_seconds=0; choose_disk").returncode == 1
+        assert failure(tmp_path).startswith("The disk nvme0n1 has sectors of 4096 bytes; only 512")
 
     def test_without_one_says_what_there_is(self, ash, disk, tmp_path):
         disk("sdb", bus="pci0000:00/usb2/2-1", size=2880, ro=1)
