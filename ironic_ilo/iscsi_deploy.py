@@ -64,7 +64,6 @@ class CachedImage:
 
     path: Path
     image_format: ImageFormat
-    virtual_size: int
     root_uuid: str
 
 
@@ -361,7 +360,7 @@ def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> Cac
             )
             % {"image": _shown(info.image_source), "node": node.uuid}
         )
-    return CachedImage(path, image_format, found.virtual_size, root_uuid)
+    return CachedImage(path, image_format, root_uuid)
 
 
 def check_sources(task: Any) -> None:
