@@ -16,8 +16,10 @@ from oslo_log import log as logging
 from deploy_ramdisk.network import render_network_conf
 from ironic_ilo import (
     boot_iso,
+    callback,
     deploy_secrets,
     driver_info,
+    image_sources,
     iscsi_deploy,
     publisher,
     timeline,
@@ -79,7 +81,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         timeline.begin_stage(node, "check")
         virtual_media.check_virtual_media(task)
         node.set_driver_internal_info(_SERVER_IN_USE, True)
-        iscsi_deploy.check_sources(task)
+        image_sources.check_sources(task)
         timeline.begin_stage(node, "image")
         iscsi_deploy.cache_instance_image(task)
         timeline.begin_stage(node, "attach")
@@ -87,8 +89,8 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         with manager_utils.power_state_for_network_configuration(task):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.add_provisioning_network(task)
-        secrets = iscsi_deploy.start_deploy(node)
-        parameters = iscsi_deploy.build_ramdisk_parameters(node, secrets)
+        secrets = callback.start_deploy(node)
+        parameters = callback.build_ramdisk_parameters(node, secrets)
         task.driver.boot.prepare_ramdisk(task, parameters, _ramdisk_files(task))
         manager_utils.node_power_action(task, states.POWER_ON)
         timeline.begin_stage(node, "ramdisk")
@@ -268,7 +270,7 @@ def _power_off_keeping_error(task: Any) -> None:
 
 def _forget_deploy(node: Any) -> None:
     node.del_driver_internal_info(_SERVER_IN_USE)
-    iscsi_deploy.end_deploy(node)
+    callback.end_deploy(node)
 
 
 def _run_all(node: Any, tasks: list[Callable[[], None]]) -> None:

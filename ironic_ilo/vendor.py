@@ -8,7 +8,7 @@ from ironic.conductor import utils as manager_utils
 from ironic.drivers import base
 from oslo_log import log as logging
 
-from ironic_ilo import driver_info, iscsi_deploy
+from ironic_ilo import callback, driver_info, iscsi_deploy
 
 LOG = logging.getLogger(__name__)
 METRICS = metrics_utils.get_metrics_logger(__name__)
@@ -64,13 +64,13 @@ class VendorPassthru(base.VendorInterface):
         # Another call, or a timeout, may have come first.
         info = iscsi_deploy.get_deploy_info(task.node, kwargs)
         _require_waiting(task.node)
-        task.node.set_driver_internal_info(iscsi_deploy.CALLBACK, info.as_dict())
+        task.node.set_driver_internal_info(callback.CALLBACK, info.as_dict())
         task.node.save()
         manager_utils.notify_conductor_resume_deploy(task)
 
 
-def _is_taken(node: Any, info: iscsi_deploy.DeployInfo) -> bool:
-    return bool(node.driver_internal_info.get(iscsi_deploy.CALLBACK) == info.as_dict())
+def _is_taken(node: Any, info: callback.DeployInfo) -> bool:
+    return bool(node.driver_internal_info.get(callback.CALLBACK) == info.as_dict())
 
 
 def _require_waiting(node: Any) -> None:

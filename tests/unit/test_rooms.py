@@ -31,6 +31,7 @@ KNOW_TASKS = {
     "boot.py",
     "boot_iso.py",
     "deploy.py",
+    "image_sources.py",
     "iscsi_deploy.py",
     "management.py",
     "power.py",

@@ -1,0 +1,98 @@
+"""What a node's ``instance_info`` asks for, checked in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from ironic.common import exception
+from ironic.common.i18n import _
+from ironic.drivers.modules import deploy_utils
+
+from ironic_ilo import boot_iso
+from ironic_ilo.qemu_img import ImageFormat
+
+IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
+
+
+@dataclass(frozen=True)
+class InstanceInfo:
+    """What a node's ``instance_info`` asks for, checked.
+
+    :ivar image_format: ``raw`` or ``qcow2`` when ``image_disk_format`` says so, else ``None``.
+    """
+
+    image_source: str
+    root_mib: int
+    swap_mib: int
+    image_format: str | None
+
+
+def parse_instance_info(node: Any) -> InstanceInfo:
+    """Read what is to be deployed on a node.
+
+    :raises MissingParameterValue: something is missing.
+    :raises InvalidParameterValue: something has no meaning, or is not supported.
+    """
+    info = deploy_utils.parse_instance_info(node)
+    given = node.instance_info
+    _refuse_unsupported(node, info)
+    image_format = given.get("image_disk_format")
+    if image_format not in (None, *IMAGE_FORMATS):
+        raise invalid(node, _("image_disk_format must be raw or qcow2"))
+    if info["root_mb"] <= 0 or info["swap_mb"] < 0:
+        raise invalid(node, _("root_gb must be positive, and swap_mb not negative"))
+    _require_boot_source(node)
+    _require_checksum(node)
+    return InstanceInfo(info["image_source"], info["root_mb"], info["swap_mb"], image_format)
+
+
+def _refuse_unsupported(node: Any, info: Mapping[str, Any]) -> None:
+    if node.driver_internal_info.get("is_whole_disk_image"):
+        raise invalid(
+            node,
+            _(
+                "whole-disk images are not supported yet; set kernel and ramdisk, or "
+                "image_type=partition and boot_iso, for a partition image"
+            ),
+        )
+    unsupported = {
+        "ephemeral_gb": info.get("ephemeral_mb"),
+        "configdrive": info.get("configdrive"),
+        "preserve_ephemeral": info.get("preserve_ephemeral"),
+    }
+    for name, value in unsupported.items():
+        if value:
+            raise invalid(node, _("%s is not supported yet") % name)
+
+
+def _require_boot_source(node: Any) -> None:
+    given = node.instance_info
+    missing = [name for name in ("kernel", "ramdisk") if not given.get(name)]
+    if missing and boot_iso.find_users_own(node) is None:
+        raise exception.MissingParameterValue(
+            _(
+                "Node %(node)s lacks %(missing)s in its instance_info: set kernel and ramdisk, "
+                "from which its boot ISO is built, or boot_iso."
+            )
+            % {"node": node.uuid, "missing": ", ".join(missing)}
+        )
+
+
+def _require_checksum(node: Any) -> None:
+    given = node.instance_info
+    remote = urlsplit(str(given.get("image_source"))).scheme in ("http", "https")
+    if remote and not (given.get("image_checksum") or given.get("image_os_hash_value")):
+        raise exception.MissingParameterValue(
+            _(
+                "Node %s lacks image_checksum (or image_os_hash_algo and image_os_hash_value) in "
+                "its instance_info: an image fetched from a web server must be verified."
+            )
+            % node.uuid
+        )
+
+
+def invalid(node: Any, reason: str) -> exception.InvalidParameterValue:
+    return exception.InvalidParameterValue(
+        _("Node %(node)s cannot be deployed: %(reason)s") % {"node": node.uuid, "reason": reason}
+    )
