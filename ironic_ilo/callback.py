@@ -11,9 +11,11 @@ from ironic.common.i18n import _
 from ironic.conf import CONF
 from ironic.drivers.modules import deploy_utils
 
-from ironic_ilo import deploy_secrets, timeline
+from ironic_ilo import conf, deploy_secrets, timeline
 from ironic_ilo.deploy_secrets import DeploySecrets
 from ironic_ilo.ironic_errors import translated
+
+conf.register_opts(CONF)
 
 NONCE = "ilo_deploy_nonce"
 CALLBACK = "ilo_deploy_callback"
