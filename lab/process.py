@@ -48,27 +48,67 @@ def own_command(name: str) -> Path:
     return Path(sys.executable).with_name(name)
 
 
+class Starting:
+    """A service that was started, and may not be ready yet."""
+
+    def __init__(
+        self,
+        program: Program,
+        process: subprocess.Popen[bytes],
+        is_ready: Callable[[], bool],
+        timeout: float,
+    ) -> None:
+        self.process = process
+        self._program = program
+        self._is_ready = is_ready
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+
+    def wait(self) -> None:
+        """Wait until it is ready.
+
+        :raises ProcessError: it ended instead, or was not ready in time.
+        """
+        while not self._is_ready():
+            if self.process.poll() is not None:
+                raise _failed(self._program, f"ended with exit code {self.process.returncode}")
+            if self._has_said_that_it_cannot_work():
+                raise _failed(self._program, "cannot work")
+            if time.monotonic() > self._deadline:
+                raise _failed(self._program, f"was not ready within {self._timeout:g} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _has_said_that_it_cannot_work(self) -> bool:
+        fatal = self._program.fatal
+        return fatal is not None and fatal in self._program.log.read_text(errors="replace")
+
+
+@contextmanager
+def starting(
+    program: Program, *, is_ready: Callable[[], bool], timeout: float
+) -> Iterator[Starting]:
+    """Run a service while the block runs, and let others start beside it.
+
+    :param is_ready: asked again and again until it says yes.
+    :param timeout: seconds from now within which it must be ready.
+    """
+    with _started(program) as process:
+        yield Starting(program, process, is_ready, timeout)
+
+
 @contextmanager
 def running(
     program: Program, *, is_ready: Callable[[], bool], timeout: float
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a service while the block runs.
+    """Run a service while the block runs; it is ready when that begins.
 
-    :param is_ready: asked again and again until it says yes.
-    :param timeout: seconds within which it must be ready.
+    Parameters are those of :func:`starting`.
+
     :raises ProcessError: it ended instead, or was not ready in time.
     """
-    with _started(program) as process:
-        deadline = time.monotonic() + timeout
-        while not is_ready():
-            if process.poll() is not None:
-                raise _failed(program, f"ended with exit code {process.returncode}")
-            if program.fatal and program.fatal in program.log.read_text(errors="replace"):
-                raise _failed(program, "cannot work")
-            if time.monotonic() > deadline:
-                raise _failed(program, f"was not ready within {timeout:g} s")
-            time.sleep(_POLL_SECONDS)
-        yield process
+    with starting(program, is_ready=is_ready, timeout=timeout) as service:
+        service.wait()
+        yield service.process
 
 
 def run(program: Program, *, timeout: float) -> None:
