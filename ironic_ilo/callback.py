@@ -1,19 +1,44 @@
-"""The deploy ramdisk's callback: what it is given for it, and what it may answer."""
+"""The deploy ramdisk's callback: what it is given for it, and what it may answer.
+
+There are two, with one meaning; ``[ilo]ramdisk_callback`` chooses, and both end in :func:`take`.
+
+``pass_deploy_info`` (specification)
+    ``POST /v1/nodes/<node>/vendor_passthru/pass_deploy_info`` with ``address``, ``key``, ``iqn``
+    and ``error``. The proof is the deploy key. Where the API asks for a Keystone token as well,
+    that of the request to deploy is sent as ``X-Auth-Token``.
+``heartbeat``
+    Ironic's public ``POST /v1/heartbeat/<node>`` (API 1.72) with ``callback_url`` (empty),
+    ``agent_version``, and ``agent_token``, which is the proof. Either ``agent_status`` is ``end``,
+    and ``agent_status_message`` the text of a JSON object with ``address`` and ``iqn``; or it is
+    ``error``, and the message says why the ramdisk gave up.
+
+On the floppy, ``parameters.txt`` has ``deployment_key`` for the former, and
+``ramdisk_callback=heartbeat`` and ``agent_token`` for the latter. A file ``token`` holds the
+Keystone token.
+"""
 
 import ipaddress
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from ironic.common import exception
+from ironic.common import exception, states
 from ironic.common.i18n import _
+from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
 from ironic.drivers.modules import deploy_utils
+from oslo_log import log as logging
+from oslo_utils import timeutils
 
-from ironic_ilo import conf, deploy_secrets, timeline
+from ironic_ilo import conf, deploy_secrets, publisher, timeline, virtual_media
 from ironic_ilo.deploy_secrets import DeploySecrets
 from ironic_ilo.ironic_errors import translated
+
+LOG = logging.getLogger(__name__)
 
 conf.register_opts(CONF)
 
@@ -22,6 +47,14 @@ CALLBACK = "ilo_deploy_callback"
 
 _CALLBACK_PARAMETERS = frozenset({"address", "key", "iqn", "error", "disks"})
 _REQUIRED_PARAMETERS = ("address", "key", "iqn")
+_AGENT_TOKEN = "agent_secret_token"  # noqa: S105 - Ironic's name for it
+
+
+class RamdiskCallback(StrEnum):
+    """How a deploy ramdisk calls back."""
+
+    PASS_DEPLOY_INFO = "pass_deploy_info"  # noqa: S105 - no password
+    HEARTBEAT = "heartbeat"
 
 
 @dataclass(frozen=True)
@@ -41,50 +74,108 @@ class DeployInfo:
         return {"address": self.address, "iqn": self.iqn, "error": self.error}
 
 
-def get_deploy_info(node: Any, parameters: Mapping[str, Any]) -> DeployInfo:
-    """Check a callback of a node's deploy ramdisk.
+def find_ramdisk_callback() -> RamdiskCallback:
+    """Tell how the ramdisks of new deploys call back.
 
-    :param parameters: ``address``, ``key``, ``iqn``, and optionally ``error`` and ``disks``.
-    :raises MissingParameterValue: one is missing.
-    :raises InvalidParameterValue: one is unknown or malformed, or the key is not this deploy's.
+    Without ``[ilo]ramdisk_callback``, no Keystone token leaves the conductor: it is the heartbeat
+    wherever the API asks for authentication.
     """
-    missing = [name for name in _REQUIRED_PARAMETERS if name not in parameters]
-    if missing:
-        raise exception.MissingParameterValue(
-            _("pass_deploy_info for node %(node)s lacks %(missing)s.")
-            % {"node": node.uuid, "missing": ", ".join(missing)}
+    if CONF.ilo.ramdisk_callback:
+        return RamdiskCallback(CONF.ilo.ramdisk_callback)
+    if CONF.auth_strategy == "noauth":
+        return RamdiskCallback.PASS_DEPLOY_INFO
+    return RamdiskCallback.HEARTBEAT
+
+
+def validate_callback(task: Any) -> None:
+    """Check that a ramdisk will be able to call back.
+
+    :raises InvalidParameterValue: it will not; the message says what to do.
+    """
+    node = task.node
+    if find_ramdisk_callback() is RamdiskCallback.PASS_DEPLOY_INFO:
+        if RamdiskCallback.PASS_DEPLOY_INFO not in task.driver.vendor.vendor_routes:
+            reason = _(
+                "its vendor interface is %s, which does not know the deploy ramdisk's callback; "
+                "set it to ilo"
+            )
+            raise _cannot_call(node, reason % node.vendor_interface)
+        check_token(task)
+    url = deploy_utils.get_ironic_api_url()
+    if url.startswith("https") and not CONF.ilo.callback_ca:
+        reason = _(
+            "Ironic's API is at %s, and the deploy ramdisk needs [ilo]callback_ca to verify it"
         )
-    unknown = sorted(set(parameters) - _CALLBACK_PARAMETERS)
-    if unknown:
-        raise _refused(node, _("it does not know %s") % ", ".join(unknown))
-    texts = {name: parameters.get(name) or "" for name in (*_REQUIRED_PARAMETERS, "error")}
-    wrong = [name for name, value in texts.items() if not isinstance(value, str)]
-    if wrong:
-        raise _refused(node, _("%s must be text") % ", ".join(wrong))
-    secrets = get_secrets(node)
-    if secrets is None or not secrets.accepts_key(texts["key"]):
-        raise _refused(node, _("the key is not that of a deploy under way"))
-    info = DeployInfo(texts["address"], texts["iqn"], texts["error"])
-    if not info.error:
-        _check_target(node, info, secrets)
-    return info
+        raise _cannot_call(node, reason % url)
 
 
-def start_deploy(node: Any) -> DeploySecrets:
+def check_token(task: Any) -> None:
+    """Check that the request behind a task has a token for ``pass_deploy_info``, if it needs one.
+
+    It must outlive the floppy at least. When it ends was learnt as the API verified it.
+
+    :raises InvalidParameterValue: it has none, or none that lives long enough.
+    """
+    if find_ramdisk_callback() is RamdiskCallback.HEARTBEAT or CONF.auth_strategy == "noauth":
+        return
+    if CONF.auth_strategy != "keystone":
+        reason = _(
+            "with [DEFAULT]auth_strategy %s there is no token that a ramdisk could call with"
+        )
+        raise _no_token(task.node, reason % CONF.auth_strategy)
+    if not task.context.auth_token:
+        reason = _(
+            "the request to deploy came without a Keystone token, such as from a periodic task"
+        )
+        raise _no_token(task.node, reason)
+    verified = task.context.auth_token_info or {}
+    expiry = verified.get("token", {}).get("expires_at")
+    if expiry and _seconds_until(expiry) < publisher.helper_images_ttl():
+        reason = _(
+            "the Keystone token of the request to deploy expires at %s, before the deploy ramdisk "
+            "has had its time ([ilo]deploy_helper_images_ttl) to call back with it"
+        )
+        raise _no_token(task.node, reason % expiry)
+
+
+def _seconds_until(moment: str) -> float:
+    return float(timeutils.parse_isotime(moment).timestamp() - time.time())
+
+
+def _no_token(node: Any, reason: str) -> exception.InvalidParameterValue:
+    remedy = _("Deploy with a fresh token, or set [ilo]ramdisk_callback to heartbeat")
+    return _cannot_call(node, f"{reason}. {remedy}")
+
+
+def _cannot_call(node: Any, reason: str) -> exception.InvalidParameterValue:
+    return exception.InvalidParameterValue(
+        _("Node %(node)s cannot be deployed: %(reason)s.") % {"node": node.uuid, "reason": reason}
+    )
+
+
+def start_deploy(task: Any) -> DeploySecrets:
     """Begin a deploy: make its one-time secrets, and forget an earlier callback."""
+    node = task.node
     node.set_driver_internal_info(NONCE, deploy_secrets.make_nonce())
     node.del_driver_internal_info(CALLBACK)
+    manager_utils.wipe_token_and_url(task)
+    if find_ramdisk_callback() is RamdiskCallback.HEARTBEAT:
+        # Pregenerated, the power actions of this deploy leave it alone, and Ironic's lookup, which
+        # is public, does not hand it out.
+        manager_utils.add_secret_token(node, pregenerated=True)
     node.save()
     secrets = get_secrets(node)
     assert secrets is not None  # noqa: S101 - the nonce was set above
     return secrets
 
 
-def end_deploy(node: Any) -> None:
+def end_deploy(task: Any) -> None:
     """Make the deploy's secrets worthless."""
+    node = task.node
     node.del_driver_internal_info(NONCE)
     node.del_driver_internal_info(CALLBACK)
     node.del_driver_internal_info(timeline.PROGRESS)
+    manager_utils.wipe_token_and_url(task)
     node.save()
 
 
@@ -105,7 +196,7 @@ def build_ramdisk_parameters(node: Any, secrets: DeploySecrets) -> dict[str, str
     return {
         "ironic_api_url": deploy_utils.get_ironic_api_url().rstrip("/"),
         "deployment_id": node.uuid,
-        "deployment_key": secrets.deploy_key,
+        **_build_proof(node, secrets),
         "iscsi_target_iqn": secrets.target_iqn,
         "iscsi_initiator_iqn": secrets.initiator_iqn,
         "iscsi_portal_port": str(CONF.ilo.iscsi_portal_port),
@@ -117,11 +208,93 @@ def build_ramdisk_parameters(node: Any, secrets: DeploySecrets) -> dict[str, str
     }
 
 
-def _refused(node: Any, reason: str) -> exception.InvalidParameterValue:
-    return exception.InvalidParameterValue(
-        _("pass_deploy_info for node %(node)s is refused: %(reason)s.")
-        % {"node": node.uuid, "reason": reason}
-    )
+def _build_proof(node: Any, secrets: DeploySecrets) -> dict[str, str]:
+    if not _heartbeats(node):
+        return {"deployment_key": secrets.deploy_key}
+    return {
+        "ramdisk_callback": RamdiskCallback.HEARTBEAT.value,
+        "agent_token": node.driver_internal_info[_AGENT_TOKEN],
+    }
+
+
+def build_ramdisk_files(task: Any) -> dict[str, bytes]:
+    """Make the floppy's files beside ``parameters.txt`` that the callback needs."""
+    files = {}
+    if CONF.ilo.callback_ca:
+        files["callback_ca.pem"] = Path(CONF.ilo.callback_ca).read_bytes()
+    if task.context.auth_token and not _heartbeats(task.node):
+        files["token"] = task.context.auth_token.encode()
+    return files
+
+
+def _heartbeats(node: Any) -> bool:
+    """Tell whether the ramdisk of the deploy under way was given an agent token by us."""
+    return bool(manager_utils.is_agent_token_pregenerated(node))
+
+
+def get_deploy_info(node: Any, parameters: Mapping[str, Any]) -> DeployInfo:
+    """Check a call of ``pass_deploy_info`` by a node's deploy ramdisk.
+
+    :param parameters: ``address``, ``key``, ``iqn``, and optionally ``error`` and ``disks``.
+    :raises MissingParameterValue: one is missing.
+    :raises InvalidParameterValue: one is unknown or malformed, or the key is not this deploy's.
+    """
+    missing = [name for name in _REQUIRED_PARAMETERS if name not in parameters]
+    if missing:
+        raise exception.MissingParameterValue(
+            _("The callback of node %(node)s's deploy ramdisk lacks %(missing)s.")
+            % {"node": node.uuid, "missing": ", ".join(missing)}
+        )
+    unknown = sorted(set(parameters) - _CALLBACK_PARAMETERS)
+    if unknown:
+        raise _refused(node, _("it does not know %s") % ", ".join(unknown))
+    texts = _read_texts(node, parameters, (*_REQUIRED_PARAMETERS, "error"))
+    secrets = get_secrets(node)
+    if secrets is None or not secrets.accepts_key(texts["key"]):
+        raise _refused(node, _("the key is not that of a deploy under way"))
+    info = DeployInfo(texts["address"], texts["iqn"], texts["error"])
+    if not info.error:
+        _check_target(node, info, secrets)
+    return info
+
+
+def get_heartbeat_info(node: Any, status: str | None, message: str | None) -> DeployInfo:
+    """Check a heartbeat of a node's deploy ramdisk; Ironic has compared its agent token.
+
+    :raises InvalidParameterValue: it says nothing that counts, or is not of a deploy under way.
+    """
+    secrets = get_secrets(node)
+    # Ironic gives agent tokens to whoever looks a node up that has none yet: those prove nothing.
+    if secrets is None or not _heartbeats(node):
+        raise _refused(node, _("no deploy with agent_token is under way"))
+    if status == "error":
+        return DeployInfo("", "", message or _("no reason was given"))
+    if status != "end":
+        raise _refused(node, _("agent_status is neither end nor error"))
+    texts = _read_texts(node, _read_object(node, message), ("address", "iqn"))
+    info = DeployInfo(texts["address"], texts["iqn"], "")
+    _check_target(node, info, secrets)
+    return info
+
+
+def _read_object(node: Any, message: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(message or "")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _refused(node, _("agent_status_message is not a JSON object"))
+    return found
+
+
+def _read_texts(
+    node: Any, parameters: Mapping[str, Any], names: tuple[str, ...]
+) -> dict[str, str]:
+    texts = {name: parameters.get(name) or "" for name in names}
+    wrong = [name for name, value in texts.items() if not isinstance(value, str)]
+    if wrong:
+        raise _refused(node, _("%s must be text") % ", ".join(wrong))
+    return texts
 
 
 def _check_target(node: Any, info: DeployInfo, secrets: DeploySecrets) -> None:
@@ -131,3 +304,58 @@ def _check_target(node: Any, info: DeployInfo, secrets: DeploySecrets) -> None:
         raise _refused(node, _("address is not an IP address")) from None
     if info.iqn != secrets.target_iqn:
         raise _refused(node, _("iqn is not that of the deploy under way"))
+
+
+def _refused(node: Any, reason: str) -> exception.InvalidParameterValue:
+    return exception.InvalidParameterValue(
+        _("The callback of node %(node)s's deploy ramdisk is refused: %(reason)s.")
+        % {"node": node.uuid, "reason": reason}
+    )
+
+
+def take(task: Any, info: DeployInfo) -> None:
+    """Keep what a deploy ramdisk told, and resume the deployment.
+
+    An error of the ramdisk is a valid callback: the next deploy step fails with its text. So is a
+    repetition, which does nothing.
+
+    :param task: with a shared lock; ``info`` was checked against its node.
+    :raises InvalidStateRequested: the node is not waiting for it; Ironic answers 400.
+    :raises NodeLocked: somebody else works on the node; Ironic answers 409.
+    """
+    node = task.node
+    nonce = node.driver_internal_info[NONCE]
+    if not _is_awaited(node, info):
+        return
+    task.upgrade_lock(purpose="take the deploy ramdisk's callback")
+    # Another callback, a timeout, or even another deploy may have come first.
+    if node.driver_internal_info.get(NONCE) != nonce:
+        raise _refused(node, _("its deploy is over"))
+    if not _is_awaited(node, info):
+        return
+    _remove_floppy(task)
+    node.set_driver_internal_info(CALLBACK, info.as_dict())
+    node.save()
+    manager_utils.notify_conductor_resume_deploy(task)
+
+
+def _is_awaited(node: Any, info: DeployInfo) -> bool:
+    if node.driver_internal_info.get(CALLBACK) == info.as_dict():
+        LOG.info("Node %(node)s repeated its callback", {"node": node.uuid})
+        return False
+    step = (node.deploy_step or {}).get("step")
+    if node.provision_state != states.DEPLOYWAIT or step != "deploy":
+        raise exception.InvalidStateRequested(
+            action=_("take the deploy ramdisk's callback"),
+            node=node.uuid,
+            state=node.provision_state,
+        )
+    return True
+
+
+def _remove_floppy(task: Any) -> None:
+    """Remove the secrets from the object store; they are of no more use."""
+    try:
+        virtual_media.cleanup_virtual_media_boot(task)
+    except exception.IronicException as exc:
+        LOG.warning("%(error)s. It expires by itself.", {"error": exc})

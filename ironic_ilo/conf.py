@@ -151,6 +151,27 @@ _DEPLOY_OPTS = [
         help=_("TCP port on which the deploy ramdisk offers the node's disk."),
     ),
     cfg.StrOpt(
+        "ramdisk_callback",
+        choices=[
+            (
+                "pass_deploy_info",
+                _(
+                    "the vendor passthru of that name, with the Keystone token of the request to "
+                    "deploy; needs the policy rule in ironic_ilo/data/policy.yaml"
+                ),
+            ),
+            (
+                "heartbeat",
+                _("Ironic's public heartbeat, with an agent token that is good for one deploy"),
+            ),
+        ],
+        mutable=True,
+        help=_(
+            "How the deploy ramdisk calls back. Unset, it is the heartbeat wherever the API asks "
+            "for authentication, and pass_deploy_info with [DEFAULT]auth_strategy noauth."
+        ),
+    ),
+    cfg.StrOpt(
         "callback_ca",
         help=_(
             "PEM file with the CA of Ironic's API, for the deploy ramdisk. Required when the "

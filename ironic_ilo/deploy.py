@@ -1,7 +1,6 @@
 """Ironic's deploy interface: virtual media in, the image over iSCSI, the boot ISO in."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ironic.common import exception, metrics_utils, states
@@ -10,9 +9,9 @@ from ironic.conductor import task_manager
 from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
 from ironic.drivers import base
-from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
+from deploy_ramdisk.network import FILE_NAME as NETWORK_FILE
 from deploy_ramdisk.network import render_network_conf
 from ironic_ilo import (
     boot_iso,
@@ -62,7 +61,8 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
             )
         task.driver.boot.validate(task)
         iscsi_deploy.parse_instance_info(node)
-        _validate_callback(task)
+        image_sources.require_boot_sources(task)
+        callback.validate_callback(task)
         _validate_configuration(task)
         _refuse_silent_cleaning(node)
 
@@ -79,17 +79,20 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         node = task.node
         timeline.start(node)
         timeline.begin_stage(node, "check")
+        task.driver.network.validate(task)
         virtual_media.check_virtual_media(task)
         node.set_driver_internal_info(_SERVER_IN_USE, True)
         image_sources.check_sources(task)
         timeline.begin_stage(node, "image")
         iscsi_deploy.cache_instance_image(task)
+        # Since validate, time has passed, and the deploy may have been resumed by another request.
+        callback.check_token(task)
         timeline.begin_stage(node, "attach")
         manager_utils.node_power_action(task, states.POWER_OFF)
         with manager_utils.power_state_for_network_configuration(task):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.add_provisioning_network(task)
-        secrets = callback.start_deploy(node)
+        secrets = callback.start_deploy(task)
         parameters = callback.build_ramdisk_parameters(node, secrets)
         task.driver.boot.prepare_ramdisk(task, parameters, _ramdisk_files(task))
         manager_utils.node_power_action(task, states.POWER_ON)
@@ -101,7 +104,6 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
     @task_manager.require_exclusive_lock
     def write_image(self, task: Any) -> None:
         """Write the image to the disk that the ramdisk offers."""
-        virtual_media.cleanup_virtual_media_boot(task)
         iscsi_deploy.continue_deploy(task)
         iscsi_deploy.destroy_images(task.node.uuid)
 
@@ -132,7 +134,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         timeline.begin_stage(task.node, "boot")
         task.driver.boot.prepare_instance(task)
         manager_utils.node_power_action(task, states.POWER_ON)
-        _forget_deploy(task.node)
+        _forget_deploy(task)
         timeline.begin_stage(task.node, "active")
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.tear_down")
@@ -164,17 +166,41 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         node = task.node
         tasks: list[Callable[[], None]] = [
             lambda: iscsi_deploy.destroy_images(node.uuid),
-            lambda: virtual_media.cleanup_virtual_media_boot(task),
-            lambda: boot_iso.release(task),
+            lambda: task.driver.boot.clean_up_instance(task),
         ]
         if node.driver_internal_info.get(_SERVER_IN_USE):
             # The power first: media must not change under a running ramdisk.
             tasks.insert(0, lambda: _power_off_keeping_error(task))
-            tasks.insert(1, lambda: virtual_media.eject_virtual_media(task))
+            tasks.insert(1, lambda: task.driver.boot.clean_up_ramdisk(task))
+        else:
+            tasks.append(lambda: virtual_media.cleanup_virtual_media_boot(task))
         try:
             _run_all(node, tasks)
         finally:
-            _forget_deploy(node)
+            _forget_deploy(task)
+
+    @METRICS.timer("IloVirtualMediaIscsiDeploy.heartbeat")
+    def heartbeat(  # noqa: PLR0917 - the signature is Ironic's
+        self,
+        task: Any,
+        callback_url: str,  # noqa: ARG002
+        agent_version: str | None,  # noqa: ARG002
+        agent_verify_ca: str | None = None,  # noqa: ARG002
+        agent_status: str | None = None,
+        agent_status_message: str | None = None,
+    ) -> None:
+        """Take a ramdisk's callback (see ``ironic_ilo.callback``).
+
+        Ironic has answered 202 by now, so whatever is wrong is only logged.
+        """
+        try:
+            info = callback.get_heartbeat_info(task.node, agent_status, agent_status_message)
+            callback.take(task, info)
+        except exception.IronicException as exc:
+            LOG.warning(
+                "A heartbeat of node %(node)s came to nothing: %(error)s",
+                {"node": task.node.uuid, "error": exc},
+            )
 
     def take_over(self, task: Any) -> None:
         """Do nothing (specification): nothing of a node lives on its conductor."""
@@ -207,37 +233,6 @@ def _refuse_silent_cleaning(node: Any) -> None:
         )
 
 
-def _validate_callback(task: Any) -> None:
-    """Check that a ramdisk will be able to call back."""
-    node = task.node
-    if "pass_deploy_info" not in task.driver.vendor.vendor_routes:
-        raise exception.InvalidParameterValue(
-            _(
-                "Node %(node)s has vendor interface %(vendor)s, which does not take the deploy "
-                "ramdisk's callback; set it to ilo."
-            )
-            % {"node": node.uuid, "vendor": node.vendor_interface}
-        )
-    if CONF.auth_strategy != "noauth":
-        raise exception.InvalidParameterValue(
-            _(
-                "Node %(node)s cannot be deployed: Ironic's API asks for a login "
-                "([DEFAULT]auth_strategy is %(strategy)s), and the deploy ramdisk has none yet. "
-                "Only noauth is supported."
-            )
-            % {"node": node.uuid, "strategy": CONF.auth_strategy}
-        )
-    url = deploy_utils.get_ironic_api_url()
-    if url.startswith("https") and not CONF.ilo.callback_ca:
-        raise exception.InvalidParameterValue(
-            _(
-                "Node %(node)s cannot be deployed: Ironic's API is at %(url)s, and the deploy "
-                "ramdisk needs [ilo]callback_ca to verify it."
-            )
-            % {"node": node.uuid, "url": url}
-        )
-
-
 def _validate_configuration(task: Any) -> None:
     node = task.node
     with translated(node, "use the [ilo] configuration"):
@@ -248,12 +243,10 @@ def _validate_configuration(task: Any) -> None:
 
 def _ramdisk_files(task: Any) -> dict[str, bytes]:
     """Make the floppy's files beside ``parameters.txt``."""
-    files = {}
+    files = callback.build_ramdisk_files(task)
     network_conf = render_network_conf(task.driver.network.get_node_network_data(task))
     if network_conf:
-        files["network.conf"] = network_conf.encode()
-    if CONF.ilo.callback_ca:
-        files["callback_ca.pem"] = Path(CONF.ilo.callback_ca).read_bytes()
+        files[NETWORK_FILE] = network_conf.encode()
     return files
 
 
@@ -268,9 +261,9 @@ def _power_off_keeping_error(task: Any) -> None:
         node.save()
 
 
-def _forget_deploy(node: Any) -> None:
-    node.del_driver_internal_info(_SERVER_IN_USE)
-    callback.end_deploy(node)
+def _forget_deploy(task: Any) -> None:
+    task.node.del_driver_internal_info(_SERVER_IN_USE)
+    callback.end_deploy(task)
 
 
 def _run_all(node: Any, tasks: list[Callable[[], None]]) -> None:

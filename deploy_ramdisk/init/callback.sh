@@ -1,10 +1,12 @@
-# Call the conductor back.
+# Call the conductor back: pass_deploy_info or heartbeat ($callback), with one meaning
+# (ironic_ilo/callback.py has both bodies).
 
 address=
+repeat_seconds=15
 
 # Tell the conductor where the disk is.
 call_back() {
-    post_deploy_info "" && return 0
+    post_callback "" && return 0
     withdraw_disk
     # The conductor has refused this deploy, or is not there: an error would fare no better.
     address=
@@ -14,12 +16,12 @@ call_back() {
 # Tell the conductor why there will be no disk, when it can be reached.
 report_error() {
     [ -n "$address" ] || return 0
-    post_deploy_info "$1" || say "the conductor was not told: $callback_reason"
+    post_callback "$1" || say "the conductor was not told: $callback_reason"
 }
 
 # Call until there is an answer that counts, or the time is over. Sets $callback_reason on failure.
-post_deploy_info() {
-    callback_body "$1" >"$run/body"
+post_callback() {
+    "${callback}_body" "$1" >"$run/body"
     read_uptime
     deadline=$((now + callback_timeout)) pause=1
     until post; do
@@ -30,12 +32,34 @@ post_deploy_info() {
         sleep "$pause"
         [ "$pause" -ge 16 ] || pause=$((pause * 2))
     done
+    [ "$callback" != heartbeat ] || repeat_heartbeat &
+}
+
+# Say it again for as long as a call may take, or until it is refused, as it is once the deploy is
+# over: a heartbeat is answered before it is taken, and something may come in between. What has been
+# taken is not taken twice.
+repeat_heartbeat() {
+    read_uptime
+    deadline=$((now + callback_timeout))
+    while [ $((now + repeat_seconds)) -lt "$deadline" ]; do
+        sleep "$repeat_seconds"
+        post || [ "$retry" = yes ] || return 0
+        read_uptime
+    done
 }
 
 # One call. Sets $callback_reason, and $retry to whether another may do better.
 post() {
-    request 60 --header 'Content-Type: application/json' --post-file "$run/body" \
-        "$api_url/v1/nodes/$node/vendor_passthru/pass_deploy_info"
+    set -- --header 'Content-Type: application/json' --post-file "$run/body"
+    case $callback in
+        pass_deploy_info)
+            set -- "$@" "$api_url/v1/nodes/$node/vendor_passthru/pass_deploy_info" ;;
+        # This version of the API is the first that takes agent_status.
+        heartbeat)
+            set -- "$@" --header 'X-OpenStack-Ironic-API-Version: 1.72' \
+                "$api_url/v1/heartbeat/$node" ;;
+    esac
+    request 60 "$@"
     retry=yes
     case $status in
         '') callback_reason="The API did not answer: $api_reason"; return 1 ;;
@@ -46,9 +70,21 @@ post() {
     return 1
 }
 
-callback_body() {
+pass_deploy_info_body() {
     printf '{"address": "%s", "key": "%s", "iqn": "%s", "error": "%s"}' \
-        "$address" "$key" "$iqn" "$(printf %s "$1" | one_line | json_escape)"
+        "$address" "$key" "$iqn" "$(json_text "$1")"
+}
+
+heartbeat_body() {
+    outcome=error message=$1
+    [ -n "$message" ] || outcome=end message="{\"address\": \"$address\", \"iqn\": \"$iqn\"}"
+    printf '{"callback_url": "", "agent_version": "ironic-ilo", "agent_token": "%s", ' "$agent_token"
+    printf '"agent_status": "%s", "agent_status_message": "%s"}' "$outcome" "$(json_text "$message")"
+}
+
+# Print text as the inside of a JSON string (RFC 8259 section 7).
+json_text() {
+    printf %s "$1" | one_line | json_escape
 }
 
 # Make text printable ASCII on one line: enough for messages, and there is nothing else to escape.
@@ -56,7 +92,6 @@ one_line() {
     tr -c ' -~' ' ' | sed 's/ *$//'
 }
 
-# Print a line as the inside of a JSON string (RFC 8259 section 7).
 json_escape() {
     sed 's/[\\"]/\\&/g'
 }

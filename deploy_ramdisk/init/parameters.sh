@@ -1,7 +1,7 @@
 # Read the floppy's parameters: data, never commands.
 
-api_url= node= key= iqn= initiator= portal_port= chap_username= chap_secret= clock=
-callback_timeout=
+api_url= node= key= agent_token= iqn= initiator= portal_port= chap_username= chap_secret= clock=
+callback=pass_deploy_info callback_timeout=
 
 # Set the variables above from a file of key=value lines.
 read_parameters() {
@@ -11,6 +11,8 @@ read_parameters() {
             ironic_api_url=*) api_url=$value ;;
             deployment_id=*) node=$value ;;
             deployment_key=*) key=$value ;;
+            ramdisk_callback=*) callback=$value ;;
+            agent_token=*) agent_token=$value ;;
             iscsi_target_iqn=*) iqn=$value ;;
             iscsi_initiator_iqn=*) initiator=$value ;;
             iscsi_portal_port=*) portal_port=$value ;;
@@ -29,7 +31,11 @@ check_parameters() {
         *) fail "The parameter ironic_api_url is not an http or https URL" ;;
     esac
     check_word deployment_id "$node" '*[!0-9A-Za-z-]*'
-    check_word deployment_key "$key" '*[!0-9A-Za-z]*'
+    case $callback in
+        pass_deploy_info) check_word deployment_key "$key" '*[!0-9A-Za-z]*' ;;
+        heartbeat) check_word agent_token "$agent_token" '*[!0-9A-Za-z_-]*' ;;
+        *) fail "The parameter ramdisk_callback is neither pass_deploy_info nor heartbeat" ;;
+    esac
     check_word iscsi_target_iqn "$iqn" '*[!0-9A-Za-z.:-]*'
     check_word iscsi_initiator_iqn "$initiator" '*[!0-9A-Za-z.:-]*'
     check_word iscsi_chap_username "$chap_username" '*[!0-9A-Za-z.:-]*'

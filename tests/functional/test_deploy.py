@@ -119,7 +119,7 @@ def test_callback_is_judged_before_it_is_answered(node, enrol):
     for what, changes in refused.items():
         reply = ramdisk.call_back(**changes)
         assert reply.status_code == 400, (what, reply.text)
-        assert "pass_deploy_info" in reply.text
+        assert "callback of node" in reply.text
         assert ramdisk.parameters["deployment_key"] not in reply.text
     assert node.show()["provision_state"] == "wait call-back"
 

@@ -30,8 +30,11 @@ FREE_OF_IRONIC = (
 KNOW_TASKS = {
     "boot.py",
     "boot_iso.py",
+    "callback.py",
     "deploy.py",
+    "glance.py",
     "image_sources.py",
+    "instance_image.py",
     "iscsi_deploy.py",
     "management.py",
     "power.py",

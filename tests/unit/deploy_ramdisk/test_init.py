@@ -30,6 +30,11 @@ PARAMETERS = {
     "clock": "1795350000",
     "callback_timeout": "300",
 }
+AGENT_TOKEN = "a-Token_of43characters0123456789abcdefghijk"
+HEARTBEAT = {name: value for name, value in PARAMETERS.items() if name != "deployment_key"} | {
+    "ramdisk_callback": "heartbeat",
+    "agent_token": AGENT_TOKEN,
+}
 
 Ash = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -85,6 +90,21 @@ class TestParameters:
         assert done.stdout.splitlines() == list(PARAMETERS.values())
         assert (done.returncode, done.stderr) == (0, "")
 
+    def test_of_a_heartbeat_have_a_token_for_the_key(self, ash, floppy):
+        file = floppy(HEARTBEAT)
+        done = ash(f'read_parameters {file}; check_parameters; echo "$callback $agent_token"')
+        assert (done.returncode, done.stdout) == (0, f"heartbeat {AGENT_TOKEN}\n")
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("agent_token", 'a"b'), ("agent_token", ""), ("ramdisk_callback", "post; reboot")],
+    )
+    def test_of_a_heartbeat_are_checked(self, ash, floppy, tmp_path, key, value):
+        file = floppy(HEARTBEAT | {key: value})
+        assert ash(f"read_parameters {file}; check_parameters").returncode == 1
+        assert f"The parameter {key} is" in failure(tmp_path) or f"{key} has" in failure(tmp_path)
+        assert not value or value not in failure(tmp_path)
+
     def test_are_never_run(self, ash, floppy, tmp_path):
         hostile = f"$(touch {tmp_path}/owned)`touch {tmp_path}/owned`\\n'\"; touch owned; a=b"
         file = floppy({"ironic_api_url": hostile, "run": "x", "PATH": "/nowhere"})
@@ -127,7 +147,7 @@ class TestParameters:
 class TestCallback:
     @pytest.mark.parametrize("error", ["", 'C:\\dir "x"', "two\nlines\tand ü", "%s $(id) `id`"])
     def test_body_is_json_whatever_the_error(self, ash, error):
-        done = ash('address=2001:db8::7 key=k iqn=i; callback_body "$(cat)"', stdin=error)
+        done = ash('address=2001:db8::7 key=k iqn=i; pass_deploy_info_body "$(cat)"', stdin=error)
         assert json.loads(done.stdout) == {
             "address": "2001:db8::7",
             "key": "k",
@@ -135,6 +155,24 @@ class TestCallback:
             # ASCII on one line; each other byte is a blank, and none is at the end.
             "error": re.sub(rb"[^ -~]", b" ", error.encode()).decode().rstrip(),
         }
+
+    def test_heartbeat_says_where_the_disk_is(self, ash):
+        body = json.loads(ash('address=2001:db8::7 agent_token=t iqn=i; heartbeat_body ""').stdout)
+        assert json.loads(body.pop("agent_status_message")) == {
+            "address": "2001:db8::7",
+            "iqn": "i",
+        }
+        assert body == {
+            "callback_url": "",
+            "agent_version": "ironic-ilo",
+            "agent_token": "t",
+            "agent_status": "end",
+        }
+
+    def test_heartbeat_says_what_is_wrong(self, ash):
+        done = ash('address= agent_token=t iqn=i; heartbeat_body "$(cat)"', stdin='C:\\dir "x"')
+        body = json.loads(done.stdout)
+        assert (body["agent_status"], body["agent_status_message"]) == ("error", 'C:\\dir "x"')
 
     @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
     def test_json_escape_keeps_every_printable_character(self, text):
@@ -193,6 +231,57 @@ class TestRetries:
     def test_a_failure_before_that_is_only_said(self, ash, tmp_path):
         assert ash(self.API + 'address=; fail "no floppy"').stdout == ""
         assert failure(tmp_path) == "no floppy"
+
+
+class TestHeartbeat:
+    """A heartbeat is answered before it is taken, so it is said again."""
+
+    API = TestRetries.API + (
+        "callback=heartbeat agent_token=t\n"
+        # The clock of these waits: each takes what it says.
+        "read_uptime() { now=$(cat clock 2>/dev/null || echo 0); }\n"
+        'sleep() { read_uptime; echo "slept $1"; echo $((now + $1)) >clock; }\n'
+    )
+    answers = TestRetries.answers
+
+    def test_is_repeated_for_as_long_as_a_call_may_take(self, ash, tmp_path):
+        self.answers(tmp_path, "503", "202", "409", "202", "")
+        done = ash(self.API + "callback_timeout=60; call_back; wait")
+        assert done.returncode == 0
+        assert done.stdout.splitlines() == [
+            "asked",
+            "slept 1",
+            *["asked", "slept 15"] * 3,
+            "asked",
+        ]
+
+    def test_is_repeated_until_the_deploy_is_over(self, ash, tmp_path):
+        self.answers(tmp_path, "202", "202", "400", "202")
+        done = ash(self.API + "call_back; wait")
+        assert done.stdout.splitlines() == [*["asked", "slept 15"] * 2, "asked"]
+        assert "withdrew" not in done.stdout
+
+    def test_of_an_error_is_repeated_too(self, ash, tmp_path):
+        self.answers(tmp_path, "202", "202", "400")
+        done = ash(self.API + 'fail "no disk"')
+        assert (done.returncode, done.stdout.count("asked")) == (1, 3)
+        assert json.loads((tmp_path / "run/body").read_text())["agent_status"] == "error"
+
+    def test_refused_at_once_is_final(self, ash, tmp_path):
+        self.answers(tmp_path, "400", "202")
+        done = ash(self.API + "call_back; wait")
+        assert (done.returncode, done.stdout) == (1, "asked\nwithdrew\n")
+
+    def test_goes_to_the_public_route_without_the_token_in_argv(self, ash, tmp_path):
+        record = 'request() { echo "$@"; status=202; }\n'
+        done = ash(
+            self.API + f"agent_token={AGENT_TOKEN}\n{record}repeat_seconds=999; call_back; wait"
+        )
+        assert done.stdout.strip().endswith(
+            "--header X-OpenStack-Ironic-API-Version: 1.72 http://x/v1/heartbeat/n"
+        )
+        assert AGENT_TOKEN not in done.stdout
+        assert AGENT_TOKEN in (tmp_path / "run/body").read_text()
 
 
 class TestHttpLog:
