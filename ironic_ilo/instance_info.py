@@ -9,7 +9,6 @@ from ironic.common import exception
 from ironic.common.i18n import _
 from ironic.drivers.modules import deploy_utils
 
-from ironic_ilo import boot_iso
 from ironic_ilo.qemu_img import ImageFormat
 
 IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
@@ -42,7 +41,6 @@ def parse_instance_info(node: Any) -> InstanceInfo:
         raise invalid(node, _("image_disk_format must be raw or qcow2"))
     if info["root_mb"] <= 0 or info["swap_mb"] < 0:
         raise invalid(node, _("root_gb must be positive, and swap_mb not negative"))
-    _require_boot_source(node)
     _require_checksum(node)
     return InstanceInfo(info["image_source"], info["root_mb"], info["swap_mb"], image_format)
 
@@ -64,19 +62,6 @@ def _refuse_unsupported(node: Any, info: Mapping[str, Any]) -> None:
     for name, value in unsupported.items():
         if value:
             raise invalid(node, _("%s is not supported yet") % name)
-
-
-def _require_boot_source(node: Any) -> None:
-    given = node.instance_info
-    missing = [name for name in ("kernel", "ramdisk") if not given.get(name)]
-    if missing and boot_iso.find_users_own(node) is None:
-        raise exception.MissingParameterValue(
-            _(
-                "Node %(node)s lacks %(missing)s in its instance_info: set kernel and ramdisk, "
-                "from which its boot ISO is built, or boot_iso."
-            )
-            % {"node": node.uuid, "missing": ", ".join(missing)}
-        )
 
 
 def _require_checksum(node: Any) -> None:

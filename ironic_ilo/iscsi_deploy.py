@@ -14,7 +14,7 @@ from oslo_log import log as logging
 
 from ironic_ilo import disk, driver_info, partitions, timeline
 from ironic_ilo.callback import CALLBACK, DeployInfo, get_deploy_info, get_secrets
-from ironic_ilo.image_sources import CachedImage, cache_instance_image, check_image_size
+from ironic_ilo.instance_image import CachedImage, cache_instance_image, check_image_size
 from ironic_ilo.instance_info import InstanceInfo, parse_instance_info
 from ironic_ilo.ironic_errors import translated
 from ironic_ilo.iscsi import IscsiTarget

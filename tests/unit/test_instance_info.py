@@ -3,7 +3,7 @@
 import pytest
 from ironic.common import exception
 
-from ironic_ilo import image_sources, instance_info
+from ironic_ilo import instance_image, instance_info
 from tests.unit.nodes import make_node
 
 
@@ -14,17 +14,10 @@ def test_instance_info_is_read():
     )
 
 
-@pytest.mark.parametrize(
-    "name", ["image_source", "root_gb", "kernel", "ramdisk", "image_checksum"]
-)
+@pytest.mark.parametrize("name", ["image_source", "root_gb", "image_checksum"])
 def test_missing_instance_info_is_named(name):
     with pytest.raises(exception.MissingParameterValue, match=name):
         instance_info.parse_instance_info(make_node(**{name: ...}))
-
-
-def test_users_boot_iso_replaces_kernel_and_ramdisk():
-    node = make_node(kernel=..., ramdisk=..., boot_iso="http://192.0.2.1/boot.iso")
-    assert instance_info.parse_instance_info(node).root_mib == 4096
 
 
 def test_file_needs_no_checksum():
@@ -61,7 +54,7 @@ def test_whole_disk_image_is_refused():
 )
 def test_image_size_is_held_against_root_gb(size, fits):
     if fits:
-        image_sources.check_image_size(make_node(), size)
+        instance_image.check_image_size(make_node(), size)
     else:
         with pytest.raises(exception.InvalidParameterValue, match="raise root_gb"):
-            image_sources.check_image_size(make_node(), size)
+            instance_image.check_image_size(make_node(), size)

@@ -1,0 +1,132 @@
+"""The image that a node's instance is deployed from, cached and verified."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ironic.common import checksum_utils, exception
+from ironic.common import images as ironic_images
+from ironic.common.i18n import _
+from ironic.conf import CONF
+from ironic.drivers.modules import deploy_utils
+
+from ironic_ilo import disk, glance
+from ironic_ilo.exception import Error
+from ironic_ilo.image_sources import describe, show_href
+from ironic_ilo.instance_info import IMAGE_FORMATS, InstanceInfo, invalid, parse_instance_info
+from ironic_ilo.ironic_errors import translated
+from ironic_ilo.qemu_img import ImageFormat
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CachedImage:
+    """An instance image on this conductor, verified and inspected for the deploy under way."""
+
+    path: Path
+    image_format: ImageFormat
+    root_uuid: str
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What an image must turn out to be."""
+
+    checksum: str
+    algorithm: str | None
+    image_format: str | None
+
+
+def cache_instance_image(task: Any) -> CachedImage:
+    """Fetch the instance's image, unless it is cached, and verify it for this deploy.
+
+    :raises InstanceDeployFailure: it cannot be had, or is not what was asked for.
+    :raises InvalidParameterValue: it does not fit into ``root_gb``.
+    """
+    node = task.node
+    info = parse_instance_info(node)
+    try:
+        expected = _expect(task, info)
+        _uuid, path, _format = deploy_utils.cache_instance_image(
+            glance.find_context(task, info.image_source),
+            node,
+            force_raw=False,
+            expected_format=expected.image_format,
+            expected_checksum=expected.checksum,
+            expected_checksum_algo=expected.algorithm,
+        )
+        # The cache checks nothing on a hit, and its files may have been there for weeks.
+        checksum_utils.validate_checksum(path, expected.checksum, expected.algorithm)
+        image_format = ironic_images.safety_check_image(path, node)
+        ironic_images.check_if_image_format_is_permitted(image_format, expected.image_format, node)
+    except (Error, exception.IronicException, OSError) as exc:
+        raise _image_failure(node, info, exc) from exc
+    return _inspect(node, info, Path(path), image_format)
+
+
+def check_image_size(node: Any, virtual_size: int) -> None:
+    """Check that an image fits into the root partition.
+
+    :param virtual_size: bytes that the image takes on a disk.
+    :raises InvalidParameterValue: it does not.
+    """
+    info = parse_instance_info(node)
+    image_mib = -(-virtual_size // _MIB)
+    if image_mib > info.root_mib:
+        raise invalid(
+            node,
+            _("the image needs %(image)d MiB, and root_gb gives %(root)d MiB; raise root_gb")
+            % {"image": image_mib, "root": info.root_mib},
+        )
+
+
+def _expect(task: Any, info: InstanceInfo) -> _Expected:
+    """Take the checksum from ``instance_info``, else from Glance; so, too, the format."""
+    given = task.node.instance_info
+    image = None
+    if glance.is_image(info.image_source):
+        image = glance.show_image(task, info.image_source)
+    if image is None or given.get("image_checksum") or given.get("image_os_hash_value"):
+        checksum, algorithm = checksum_utils.get_checksum_and_algo(given)
+    else:
+        algorithm, checksum = glance.find_hash(image)
+    image_format = info.image_format or (image.disk_format if image else None)
+    return _Expected(checksum, algorithm, image_format)
+
+
+def _image_failure(
+    node: Any, info: InstanceInfo, error: Exception
+) -> exception.InstanceDeployFailure:
+    """Say why an image cannot be had or used; Ironic's own inspection only logs its reason."""
+    reason = describe(error, info.image_source)
+    # Its subclasses, such as a wrong checksum, do say what is wrong.
+    if type(error) is exception.InvalidImage:
+        reason = _(
+            "inspection refused it: it is damaged, refers to other files (a backing file), or is "
+            "not of the expected format (%s). Convert it with 'qemu-img convert', or correct "
+            "image_disk_format"
+        ) % (info.image_format or ", ".join(CONF.conductor.permitted_image_formats))
+    return exception.InstanceDeployFailure(
+        _("Cannot use image %(image)s for node %(node)s: %(reason)s")
+        % {"image": show_href(info.image_source), "node": node.uuid, "reason": reason}
+    )
+
+
+def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> CachedImage:
+    image_format = next((known for known in IMAGE_FORMATS if known == format_name), None)
+    if image_format is None:
+        raise invalid(node, _("its image is of format %s, not raw or qcow2") % format_name)
+    with translated(node, "inspect the image"):
+        found = disk.inspect_image(path, image_format)
+        check_image_size(node, found.virtual_size)
+        root_uuid = disk.read_root_uuid(path, image_format)
+    if root_uuid is None:
+        raise exception.InstanceDeployFailure(
+            _(
+                "Image %(image)s of node %(node)s holds no file system: is it a partition image? "
+                "Its first bytes must be those of the root file system"
+            )
+            % {"image": show_href(info.image_source), "node": node.uuid}
+        )
+    return CachedImage(path, image_format, root_uuid)
