@@ -29,9 +29,9 @@ from ironic_ilo.ironic_errors import translated
 LOG = logging.getLogger(__name__)
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
-# Set from when a deploy has found the iLO in order: from then on a failure leaves the server
-# off and its drives empty.
-_SERVER_IN_USE = "ilo_deploy_server_in_use"
+# In ``driver_internal_info`` from when a deploy has found the iLO in order, until it has succeeded
+# or the server is off and its drives are empty.
+SERVER_IN_USE = "ilo_deploy_server_in_use"
 
 
 class IloVirtualMediaIscsiDeploy(base.DeployInterface):
@@ -81,7 +81,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         timeline.begin_stage(node, "check")
         task.driver.network.validate(task)
         virtual_media.check_virtual_media(task)
-        node.set_driver_internal_info(_SERVER_IN_USE, True)
+        node.set_driver_internal_info(SERVER_IN_USE, True)
         image_sources.check_sources(task)
         timeline.begin_stage(node, "image")
         iscsi_deploy.cache_instance_image(task)
@@ -166,18 +166,15 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         node = task.node
         tasks: list[Callable[[], None]] = [
             lambda: iscsi_deploy.destroy_images(node.uuid),
+            lambda: virtual_media.cleanup_virtual_media_boot(task),
             lambda: task.driver.boot.clean_up_instance(task),
         ]
-        if node.driver_internal_info.get(_SERVER_IN_USE):
-            # The power first: media must not change under a running ramdisk.
-            tasks.insert(0, lambda: _power_off_keeping_error(task))
-            tasks.insert(1, lambda: task.driver.boot.clean_up_ramdisk(task))
-        else:
-            tasks.append(lambda: virtual_media.cleanup_virtual_media_boot(task))
+        if node.driver_internal_info.get(SERVER_IN_USE):
+            tasks.insert(0, lambda: _release_server(task))
         try:
             _run_all(node, tasks)
         finally:
-            _forget_deploy(task)
+            callback.end_deploy(task)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.heartbeat")
     def heartbeat(  # noqa: PLR0917 - the signature is Ironic's
@@ -250,6 +247,17 @@ def _ramdisk_files(task: Any) -> dict[str, bytes]:
     return files
 
 
+def _release_server(task: Any) -> None:
+    """Turn the server off and empty its drives; the reconciler does it later if this fails.
+
+    The power first: media must not change under a running ramdisk.
+    """
+    _power_off_keeping_error(task)
+    virtual_media.eject_virtual_media(task)
+    task.node.del_driver_internal_info(SERVER_IN_USE)
+    task.node.save()
+
+
 def _power_off_keeping_error(task: Any) -> None:
     """Power off; Ironic erases ``last_error`` then, which must tell why the deploy failed."""
     node = task.node
@@ -262,7 +270,7 @@ def _power_off_keeping_error(task: Any) -> None:
 
 
 def _forget_deploy(task: Any) -> None:
-    task.node.del_driver_internal_info(_SERVER_IN_USE)
+    task.node.del_driver_internal_info(SERVER_IN_USE)
     callback.end_deploy(task)
 
 
