@@ -18,6 +18,7 @@ from ironic_ilo import (
     callback,
     deploy_secrets,
     driver_info,
+    glance,
     image_sources,
     iscsi_deploy,
     publisher,
@@ -105,7 +106,6 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
     def write_image(self, task: Any) -> None:
         """Write the image to the disk that the ramdisk offers."""
         iscsi_deploy.continue_deploy(task)
-        iscsi_deploy.destroy_images(task.node.uuid)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.prepare_instance_boot")
     @base.deploy_step(priority=60)
@@ -116,6 +116,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         manager_utils.node_power_action(task, states.POWER_OFF)
         virtual_media.eject_virtual_media(task)
         boot_iso.prepare(task)
+        iscsi_deploy.destroy_images(task.node.uuid)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.switch_to_tenant_network")
     @base.deploy_step(priority=30)
@@ -166,6 +167,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         node = task.node
         tasks: list[Callable[[], None]] = [
             lambda: iscsi_deploy.destroy_images(node.uuid),
+            lambda: glance.forget_images(node),
             lambda: virtual_media.cleanup_virtual_media_boot(task),
             lambda: task.driver.boot.clean_up_instance(task),
         ]

@@ -4,6 +4,7 @@ Each is an image in Glance (``UUID`` or ``glance://UUID``), an http(s) URL or a 
 ``instance_info`` does not name, the image to be deployed does, by its properties in Glance.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from ironic.common import exception, image_service
 from ironic.common import images as ironic_images
 from ironic.common.i18n import _
+from ironic.conf import CONF
 
 from ironic_ilo import driver_info, glance, publisher
 from ironic_ilo.exception import Error
@@ -20,8 +22,6 @@ from ironic_ilo.exception import Error
 # By role, the property of an image in Glance (Glance's "common image properties", and the
 # specification's "glance meta-property boot_iso").
 _PROPERTIES = {"kernel": "kernel_id", "ramdisk": "ramdisk_id", "boot_iso": "boot_iso"}
-# What the properties said when the deploy began: later steps may not be shown the image.
-_NOTE = "ilo_image_properties"
 
 
 def find(task: Any, role: str) -> str | None:
@@ -58,24 +58,22 @@ def require_boot_sources(task: Any) -> None:
 
 
 def check_sources(task: Any) -> None:
-    """Check that all that a deploy reads can be read, and remember that it may be.
+    """Check that all that a deploy reads can be read, and keep what later steps may not be given.
 
     :raises InstanceDeployFailure: something cannot be read.
     """
     node = task.node
-    properties = _read_properties(task)
-    roles = ("boot_iso",) if find(task, "boot_iso") else ("kernel", "ramdisk")
-    sources = {role: find(task, role) or "" for role in roles}
-    sources["deploy_iso"] = driver_info.parse_deploy_properties(node).deploy_iso
-    sources["image_source"] = str(node.instance_info["image_source"])
-    for role, href in sources.items():
-        with _translated(node, role, href):
-            if glance.is_image(href):
-                glance.show_image(task, href)
-            else:
-                image_service.get_image_service(href).validate_href(href)
-    node.set_driver_internal_info(_NOTE, {"image_source": sources["image_source"]} | properties)
-    glance.grant(node, list(sources.values()))
+    glance.forget_images(node)
+    _check(task, "image_source", str(node.instance_info["image_source"]))
+    _check(task, "deploy_iso", driver_info.parse_deploy_properties(node).deploy_iso)
+    for role in ("boot_iso",) if find(task, "boot_iso") else ("kernel", "ramdisk"):
+        href = find(task, role) or ""
+        _check(task, role, href)
+        if glance.is_image(href) and role != "boot_iso":
+            path = _kept_path(node, href)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _translated(node, role, href):
+                glance.download_image(task, href, path)
     node.save()
 
 
@@ -88,10 +86,12 @@ def fetch(task: Any, role: str, path: Path) -> None:
     """
     href = find(task, role) or ""
     with _translated(task.node, role, href):
-        if glance.is_image(href):
-            glance.download_image(task, href, path)
-        else:
+        if not glance.is_image(href):
             ironic_images.fetch_into(task.context, href, str(path))
+        elif (kept := _kept_path(task.node, href)).exists():
+            shutil.copyfile(kept, path)
+        else:
+            glance.download_image(task, href, path)
 
 
 def show_href(href: str) -> str:
@@ -111,22 +111,29 @@ def describe(error: Exception, href: str) -> str:
 
 def _read_properties(task: Any) -> dict[str, str]:
     """Read what the image in Glance names of ours; nothing for an image that is elsewhere."""
-    node = task.node
-    href = str(node.instance_info.get("image_source"))
+    href = str(task.node.instance_info.get("image_source"))
     if not glance.is_image(href):
         return {}
-    note = dict(node.driver_internal_info.get(_NOTE) or {})
-    if note.pop("image_source", None) == href:
-        return note
     try:
-        image = glance.show_image(task, href).to_dict()
+        return glance.show_image(task, href).properties
     except Error as exc:
         raise exception.InvalidParameterValue(
             _("Cannot read the properties of node %(node)s's image: %(error)s")
-            % {"node": node.uuid, "error": exc}
+            % {"node": task.node.uuid, "error": exc}
         ) from exc
-    values = image | image["properties"]
-    return {name: str(values[name]) for name in _PROPERTIES.values() if values.get(name)}
+
+
+def _check(task: Any, role: str, href: str) -> None:
+    with _translated(task.node, role, href):
+        if glance.is_image(href):
+            glance.note_image(task, href)
+        else:
+            image_service.get_image_service(href).validate_href(href)
+
+
+def _kept_path(node: Any, href: str) -> Path:
+    """Name the place of an image beside the instance's own, with which it is removed."""
+    return Path(CONF.pxe.images_path, node.uuid, href.rpartition("/")[2])
 
 
 @contextmanager

@@ -48,21 +48,12 @@ def cache_instance_image(task: Any) -> CachedImage:
     info = parse_instance_info(node)
     try:
         expected = _expect(task, info)
-        _uuid, path, _format = deploy_utils.cache_instance_image(
-            glance.find_context(task, info.image_source),
-            node,
-            force_raw=False,
-            expected_format=expected.image_format,
-            expected_checksum=expected.checksum,
-            expected_checksum_algo=expected.algorithm,
-        )
-        # The cache checks nothing on a hit, and its files may have been there for weeks.
-        checksum_utils.validate_checksum(path, expected.checksum, expected.algorithm)
-        image_format = ironic_images.safety_check_image(path, node)
+        path = _find_verified(node, expected) or _fetch(task, info, expected)
+        image_format = ironic_images.safety_check_image(str(path), node)
         ironic_images.check_if_image_format_is_permitted(image_format, expected.image_format, node)
     except (Error, exception.IronicException, OSError) as exc:
         raise _image_failure(node, info, exc) from exc
-    return _inspect(node, info, Path(path), image_format)
+    return _inspect(node, info, path, image_format)
 
 
 def check_image_size(node: Any, virtual_size: int) -> None:
@@ -90,9 +81,35 @@ def _expect(task: Any, info: InstanceInfo) -> _Expected:
     if image is None or given.get("image_checksum") or given.get("image_os_hash_value"):
         checksum, algorithm = checksum_utils.get_checksum_and_algo(given)
     else:
-        algorithm, checksum = glance.find_hash(image)
+        checksum, algorithm = image.hash_value, image.hash_algorithm
     image_format = info.image_format or (image.disk_format if image else None)
     return _Expected(checksum, algorithm, image_format)
+
+
+def _find_verified(node: Any, expected: _Expected) -> Path | None:
+    """Find what an earlier step has fetched: Glance may not show the image to this one."""
+    path = Path(CONF.pxe.images_path, node.uuid, "disk")
+    if not path.exists():
+        return None
+    try:
+        checksum_utils.validate_checksum(str(path), expected.checksum, expected.algorithm)
+    except exception.ImageChecksumError:
+        return None
+    return path
+
+
+def _fetch(task: Any, info: InstanceInfo, expected: _Expected) -> Path:
+    _uuid, path, _format = deploy_utils.cache_instance_image(
+        glance.find_context(task, info.image_source),
+        task.node,
+        force_raw=False,
+        expected_format=expected.image_format,
+        expected_checksum=expected.checksum,
+        expected_checksum_algo=expected.algorithm,
+    )
+    # The cache checks nothing on a hit, and its files may have been there for weeks.
+    checksum_utils.validate_checksum(path, expected.checksum, expected.algorithm)
+    return Path(path)
 
 
 def _image_failure(
