@@ -127,9 +127,21 @@ _STORE_OPTS = [
     cfg.IntOpt(
         "boot_iso_grace",
         default=3600,
-        min=60,
+        min=10,
         mutable=True,
-        help=_("Time, in seconds, for which a boot ISO is kept after its last user released it."),
+        help=_(
+            "Time, in seconds, for which a boot ISO is kept after its last user released it. It "
+            "must be several times what the object store takes for an operation."
+        ),
+    ),
+    cfg.IntOpt(
+        "reconcile_interval",
+        default=600,
+        min=1,
+        help=_(
+            "Time, in seconds, after which each conductor looks again for what deploys have left "
+            "behind, on servers and in the object store; at most half of boot_iso_grace."
+        ),
     ),
 ]
 
