@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ironic.common import metrics_utils
+from ironic.common import metrics_utils, states
 from ironic.drivers import base
 
 from ironic_ilo import boot_iso, driver_info, virtual_media
+from ironic_ilo.reconciler import Reconciler
 
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
+# In these, Ironic makes room for a ramdisk, and boots the instance again after it.
+_INSTANCE_RETURNS = (states.RESCUING, states.SERVICING)
 
-class IloVirtualMediaBoot(base.BootInterface):
+
+class IloVirtualMediaBoot(Reconciler, base.BootInterface):
     """Boots a ProLiant from the virtual media of its iLO."""
 
     def get_properties(self) -> dict[str, str]:
@@ -58,8 +62,9 @@ class IloVirtualMediaBoot(base.BootInterface):
 
     @METRICS.timer("IloVirtualMediaBoot.clean_up_instance")
     def clean_up_instance(self, task: Any) -> None:
-        """Give up the instance's boot ISO.
+        """Give up the instance's boot ISO, unless the instance is to boot from it again.
 
         :raises IloOperationError: the object store failed.
         """
-        boot_iso.release(task)
+        if task.node.provision_state not in _INSTANCE_RETURNS:
+            boot_iso.release(task)

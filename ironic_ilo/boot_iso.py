@@ -1,47 +1,39 @@
 """The ISO that an instance boots from: the user's own, or one built and shared here.
 
-A reference to a shared ISO is a node whose ``driver_internal_info['ilo_boot_iso']`` names the
-object: this field survives a rebuild and a user's changes. ``instance_info['boot_iso']`` mirrors
-it for people, or holds the user's own. ``usage_count`` on the object is the number of references,
-written down. See "Shared boot ISO" in the documentation.
+A node refers to a shared ISO by ``driver_internal_info['ilo_boot_iso']``: this field survives a
+rebuild and a user's changes. ``instance_info['boot_iso']`` mirrors it for people, or holds the
+user's own. ``shared_iso`` has the rules of sharing.
 """
 
 import hashlib
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ironic import objects
-from ironic.common import exception
-from ironic.common import images as ironic_images
-from ironic.common.i18n import _
 from ironic.conf import CONF
-from oslo_log import log as logging
 
-from ironic_ilo import images, publisher, virtual_media
-from ironic_ilo.exception import StoreError
+from ironic_ilo import conf, image_sources, images, publisher, virtual_media
 from ironic_ilo.ironic_errors import translated
+from ironic_ilo.shared_iso import PREFIX, SharedIsos
 
-LOG = logging.getLogger(__name__)
+conf.register_opts(CONF)
 
 REFERENCE = "ilo_boot_iso"
-_USAGE_COUNT = "usage_count"
 # Part of every name: raise it when the same inputs begin to give other bytes.
 _BUILDER_VERSION = 1
-
-
-def find_users_own(node: Any) -> str | None:
-    """Find the boot ISO that the user asks for; ``None`` when one is to be built here."""
-    href = node.instance_info.get("boot_iso")
-    return None if not href or publisher.is_object_name(href) else str(href)
 
 
 def prepare(task: Any) -> None:
     """Give a freshly written instance its boot ISO, and record it in the node.
 
+    In this order: the user's own, the shared one, a new one.
+
+    :raises InstanceDeployFailure: what it is built from cannot be had.
     :raises IloOperationError: it could not be built or published.
     """
-    own = find_users_own(task.node)
+    own = image_sources.find(task, "boot_iso")
     if own is None:
         with translated(task.node, "build the boot ISO"):
             _take(task)
@@ -55,19 +47,32 @@ def attach(task: Any) -> None:
 
     Instances without a boot ISO boot from their disk, and are left alone.
 
+    :raises InstanceDeployFailure: the ISO is lost, and what it was built from cannot be had.
     :raises IloOperationError: a step of it failed.
     """
-    node = task.node
-    href = find_users_own(node) or node.driver_internal_info.get(REFERENCE)
-    if href is None:
+    own = task.node.instance_info.get("boot_iso")
+    if own and not publisher.is_object_name(own):
+        virtual_media.setup_virtual_media_boot(task, own)
         return
-    if publisher.is_object_name(href):
-        with translated(node, "build the boot ISO again"):
-            # What it was built from may be gone by now, and is needed only when it is, too.
-            if not settle(task.context, href):
+    restore(task)
+    shared = task.node.driver_internal_info.get(REFERENCE)
+    if shared is not None:
+        virtual_media.setup_virtual_media_boot(task, shared)
+
+
+def restore(task: Any) -> None:
+    """Build the shared ISO that a node refers to again, if it was lost.
+
+    What it was built from may be gone by now, and is needed only then.
+
+    :raises InstanceDeployFailure: what it was built from cannot be had.
+    :raises IloOperationError: it could not be built or published.
+    """
+    name = task.node.driver_internal_info.get(REFERENCE)
+    if name is not None:
+        with translated(task.node, "keep the boot ISO"):
+            if not _shared_isos(task.context).settle(name):
                 _take(task)
-                href = node.driver_internal_info[REFERENCE]
-    virtual_media.setup_virtual_media_boot(task, href)
 
 
 def release(task: Any) -> None:
@@ -75,37 +80,56 @@ def release(task: Any) -> None:
 
     :raises IloOperationError: the store failed; the reference is gone all the same.
     """
-    node = task.node
-    name = node.driver_internal_info.get(REFERENCE)
-    if name is None:
+    if REFERENCE not in task.node.driver_internal_info:
         return
-    node.del_driver_internal_info(REFERENCE)
-    _record(node, None)
-    with translated(node, "release the boot ISO"):
-        settle(task.context, name)
+    with translated(task.node, "release the boot ISO"):
+        _shared_isos(task.context).release(_NodeReference(task.node))
 
 
-def settle(context: Any, name: str) -> bool:
-    """Write down how many nodes use an ISO, and let one that nobody uses expire.
+def reconcile(context: Any) -> set[str]:
+    """Settle every shared ISO.
 
-    :returns: whether the ISO is there.
+    :returns: the names of those that nodes use and that are not there.
     :raises StoreError: the store failed.
     """
-    store = publisher.get_object_store()
-    container = CONF.ilo.swift_ilo_container
-    count = _count_references(context, name)
-    expiry = None if count else CONF.ilo.boot_iso_grace
-    metadata = {_USAGE_COUNT: str(count)}
-    try:
-        store.update_object(container, name, metadata=metadata, delete_after=expiry)
-    except StoreError:
-        if store.get_object_info(container, name) is not None:
-            raise
-        return False
-    return True
+    return _shared_isos(context).reconcile()
+
+
+class _NodeReference:
+    """``shared_iso.Reference`` in a node's record."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+
+    def read(self) -> str | None:
+        name: str | None = self._node.driver_internal_info.get(REFERENCE)
+        return name
+
+    def write(self, name: str | None) -> None:
+        if name is None:
+            self._node.del_driver_internal_info(REFERENCE)
+        else:
+            self._node.set_driver_internal_info(REFERENCE, name)
+        _record(self._node, name)
+
+
+def _shared_isos(context: Any) -> SharedIsos:
+    return SharedIsos(
+        publisher.get_object_store(),
+        CONF.ilo.swift_ilo_container,
+        grace=CONF.ilo.boot_iso_grace,
+        count_references=lambda: _count_references(context),
+    )
+
+
+def _count_references(context: Any) -> Counter[str]:
+    nodes = objects.Node.list(context, fields=["uuid", "driver_internal_info"])
+    names = (node.driver_internal_info.get(REFERENCE) for node in nodes)
+    return Counter(name for name in names if name is not None)
 
 
 def _record(node: Any, href: str | None) -> None:
+    """Show a boot ISO in ``instance_info``, or none of ours any more, and save the node."""
     info = dict(node.instance_info)
     if href is not None:
         info["boot_iso"] = href
@@ -116,48 +140,21 @@ def _record(node: Any, href: str | None) -> None:
 
 
 def _take(task: Any) -> None:
-    """Refer to the ISO that the node's instance needs, and build it unless it is there.
-
-    The reference is saved first: whoever settles the ISO from then on counts it.
-    """
+    """Refer to the ISO that the node's instance needs, and build it unless it is there."""
     node = task.node
     with tempfile.TemporaryDirectory(dir=CONF.tempdir, prefix="ilo-boot-iso-") as directory:
-        kernel, ramdisk = _fetch_sources(task, Path(directory))
+        iso = Path(directory, "boot.iso")
+        kernel, ramdisk = Path(directory, "kernel"), Path(directory, "ramdisk")
+        image_sources.fetch(task, "kernel", kernel)
+        image_sources.fetch(task, "ramdisk", ramdisk)
         params = _kernel_params(node)
+
+        def build() -> Path:
+            images.create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, kernel_params=params)
+            return iso
+
         name = _name(node, kernel, ramdisk, params)
-        _refer(task, name)
-        if settle(task.context, name):
-            return
-        iso = Path(directory) / "boot.iso"
-        images.create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, kernel_params=params)
-        metadata = {_USAGE_COUNT: str(_count_references(task.context, name))}
-        publisher.get_object_store().upload_object(
-            CONF.ilo.swift_ilo_container, name, iso, metadata=metadata
-        )
-
-
-def _refer(task: Any, name: str) -> None:
-    previous = task.node.driver_internal_info.get(REFERENCE)
-    task.node.set_driver_internal_info(REFERENCE, name)
-    _record(task.node, name)
-    if previous not in (None, name):
-        settle(task.context, previous)
-
-
-def _fetch_sources(task: Any, directory: Path) -> tuple[Path, Path]:
-    paths = []
-    for role in ("kernel", "ramdisk"):
-        path = directory / role
-        href = task.node.instance_info[role]
-        try:
-            ironic_images.fetch(task.context, href, str(path), force_raw=False)
-        except exception.IronicException as exc:
-            raise exception.InstanceDeployFailure(
-                _("Cannot fetch the %(role)s %(href)s of node %(node)s: %(error)s")
-                % {"role": role, "href": href, "node": task.node.uuid, "error": exc}
-            ) from exc
-        paths.append(path)
-    return paths[0], paths[1]
+        _shared_isos(task.context).take(_NodeReference(node), name, build)
 
 
 def _kernel_params(node: Any) -> str:
@@ -178,9 +175,4 @@ def _name(node: Any, kernel: Path, ramdisk: Path, params: str) -> str:
     for path in (kernel, ramdisk):
         with path.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
-    return f"boot-{digest.hexdigest()[:40]}"
-
-
-def _count_references(context: Any, name: str) -> int:
-    nodes = objects.Node.list(context, fields=["uuid", "driver_internal_info"])
-    return sum(node.driver_internal_info.get(REFERENCE) == name for node in nodes)
+    return f"{PREFIX}{digest.hexdigest()[:40]}"

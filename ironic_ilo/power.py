@@ -17,6 +17,12 @@ LOG = logging.getLogger(__name__)
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
 _STATES = {PowerState.ON: states.POWER_ON, PowerState.OFF: states.POWER_OFF}
+_SERVICE_STATES = (
+    states.SERVICING,
+    states.SERVICEWAIT,
+    states.SERVICEHOLD,
+    states.SERVICEFAIL,
+)
 
 
 class IloPower(base.PowerInterface):
@@ -86,10 +92,22 @@ class IloPower(base.PowerInterface):
         with translated(task.node, "power on"):
             if server.get_power_state() == PowerState.ON:
                 return
-        if task.node.provision_state == states.ACTIVE:
+        if _boots_instance(task.node):
             boot_iso.attach(task)
         with translated(task.node, "power on"):
             server.power_on()
+
+
+def _boots_instance(node: Any) -> bool:
+    """Tell whether the next start of a node is to boot its instance.
+
+    At the end of a deploy, of an unrescue and of a service with a ramdisk Ironic calls the boot
+    interface's ``prepare_instance`` first, which attaches the boot ISO, too.
+    """
+    if node.provision_state in _SERVICE_STATES:
+        # Ironic sets it to False while a ramdisk is needed.
+        return node.driver_internal_info.get("service_disable_ramdisk") is not False
+    return bool(node.provision_state == states.ACTIVE)
 
 
 def _connect(task: Any, timeout: int | None) -> bmc.Bmc:

@@ -14,6 +14,8 @@ from ironic_ilo.ironic_errors import translated
 
 LOG = logging.getLogger(__name__)
 
+FLOPPY_PREFIX = "image-"
+
 
 def setup_virtual_media_boot(
     task: Any,
@@ -77,7 +79,7 @@ def cleanup_virtual_media_boot(task: Any) -> None:
 
 
 def _floppy_name(node: Any) -> str:
-    return f"image-{node.uuid}"
+    return FLOPPY_PREFIX + str(node.uuid)
 
 
 def _publish_floppy(
