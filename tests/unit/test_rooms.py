@@ -21,6 +21,7 @@ FREE_OF_IRONIC = (
     "ironic_ilo/execute.py",
     "ironic_ilo/exception.py",
     "ironic_ilo/object_store.py",
+    "ironic_ilo/shared_iso.py",
     "ironic_ilo/web_store.py",
     "ironic_ilo/image_server.py",
     "ironic_ilo/cli.py",
@@ -39,6 +40,7 @@ KNOW_TASKS = {
     "management.py",
     "power.py",
     "publisher.py",
+    "reconciler.py",
     "vendor.py",
     "virtual_media.py",
 }
