@@ -1,18 +1,58 @@
-"""What is accepted of a ramdisk's callback."""
+"""What a ramdisk is given for its callback, and what is accepted of it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from types import SimpleNamespace
 
 import pytest
-from ironic.common import exception
+from ironic.common import context, exception, policy
+from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
+from oslo_config import cfg
+from oslo_policy import policy as oslo_policy
 
 from ironic_ilo import callback
+from ironic_ilo.callback import RamdiskCallback
 from tests.unit.nodes import UUID, make_node
+
+API_URL = "http://192.0.2.1:6385"
+
+
+@pytest.fixture
+def configure():
+    """Set options; all are as they were afterwards."""
+    changed = []
+
+    def set_option(name, value, group=None):
+        CONF.set_override(name, value, group=group)
+        changed.append((name, group))
+
+    yield set_option
+    for name, group in changed:
+        CONF.clear_override(name, group=group)
 
 
 @pytest.fixture(autouse=True)
-def _configured():
-    CONF.set_override("signing_key", "k" * 32, group="ilo")
-    yield
-    CONF.clear_override("signing_key", group="ilo")
+def _configured(configure):
+    configure("signing_key", "k" * 32, "ilo")
+    configure("endpoint_override", API_URL, "service_catalog")
+
+
+def make_task(node, *, token=None, lifetime=None):
+    """Make what a request gives, with a token that ends so many seconds from now."""
+    info = None
+    if lifetime is not None:
+        expiry = datetime.now(UTC) + timedelta(seconds=lifetime)
+        info = {"token": {"expires_at": expiry.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}
+    request = context.RequestContext(auth_token=token, auth_token_info=info)
+    return SimpleNamespace(node=node, context=request)
+
+
+def make_heartbeating_node():
+    node = make_node()
+    manager_utils.add_secret_token(node, pregenerated=True)
+    return node
 
 
 def sent(node, **changes):
@@ -74,3 +114,160 @@ def test_key_of_another_node_does_not_fit():
     other.uuid = UUID[::-1]
     with pytest.raises(exception.InvalidParameterValue, match="key"):
         callback.get_deploy_info(other, sent(node))
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("strategy", "chosen"),
+        [
+            ("noauth", RamdiskCallback.PASS_DEPLOY_INFO),
+            ("keystone", RamdiskCallback.HEARTBEAT),
+            ("http_basic", RamdiskCallback.HEARTBEAT),
+        ],
+    )
+    def test_no_token_leaves_the_conductor_unless_told_so(self, configure, strategy, chosen):
+        configure("auth_strategy", strategy)
+        assert callback.find_ramdisk_callback() is chosen
+
+    @pytest.mark.parametrize("name", ["heartbeat", "pass_deploy_info"])
+    def test_is_what_was_told(self, configure, name):
+        configure("ramdisk_callback", name, "ilo")
+        assert callback.find_ramdisk_callback() == name
+
+
+class TestToken:
+    @pytest.fixture(autouse=True)
+    def _pass_deploy_info(self, configure):
+        configure("auth_strategy", "keystone")
+        configure("ramdisk_callback", "pass_deploy_info", "ilo")
+        configure("deploy_helper_images_ttl", 10, "ilo")
+
+    def test_that_lives_long_enough_is_fine(self):
+        callback.check_token(make_task(make_node(), token="canary-token", lifetime=700))
+
+    def test_of_unknown_life_is_fine(self):
+        callback.check_token(make_task(make_node(), token="canary-token"))
+
+    @pytest.mark.parametrize(
+        ("token", "lifetime", "reason"),
+        [(None, None, "without a Keystone token"), ("canary-token", 500, "expires at")],
+    )
+    def test_missing_or_short_is_refused_with_what_to_do(self, token, lifetime, reason):
+        with pytest.raises(exception.InvalidParameterValue, match=reason) as caught:
+            callback.check_token(make_task(make_node(), token=token, lifetime=lifetime))
+        assert "ramdisk_callback to heartbeat" in str(caught.value)
+        assert "canary" not in str(caught.value)
+
+    def test_there_is_none_with_http_basic(self, configure):
+        configure("auth_strategy", "http_basic")
+        with pytest.raises(exception.InvalidParameterValue, match="http_basic there is no token"):
+            callback.check_token(make_task(make_node()))
+
+    def test_is_not_needed_for_a_heartbeat(self, configure):
+        configure("ramdisk_callback", "heartbeat", "ilo")
+        callback.check_token(make_task(make_node()))
+
+
+class TestFloppy:
+    def test_of_pass_deploy_info_has_the_key_and_the_token(self):
+        node = make_node()
+        secrets = callback.get_secrets(node)
+        parameters = callback.build_ramdisk_parameters(node, secrets)
+        assert parameters["ironic_api_url"] == API_URL
+        assert parameters["deployment_key"] == secrets.deploy_key
+        assert not {"ramdisk_callback", "agent_token"} & set(parameters)
+        files = callback.build_ramdisk_files(make_task(node, token="t0ken"))
+        assert files == {"token": b"t0ken"}
+
+    def test_of_pass_deploy_info_has_no_token_where_none_is_asked_for(self):
+        assert callback.build_ramdisk_files(make_task(make_node())) == {}
+
+    def test_of_a_heartbeat_has_the_agent_token_alone(self):
+        node = make_heartbeating_node()
+        parameters = callback.build_ramdisk_parameters(node, callback.get_secrets(node))
+        assert parameters["ramdisk_callback"] == "heartbeat"
+        assert parameters["agent_token"] == node.driver_internal_info["agent_secret_token"]
+        assert "deployment_key" not in parameters
+        assert callback.build_ramdisk_files(make_task(node, token="t0ken")) == {}
+
+    def test_has_the_ca(self, configure, tmp_path):
+        (tmp_path / "ca.pem").write_bytes(b"PEM")
+        configure("callback_ca", str(tmp_path / "ca.pem"), "ilo")
+        files = callback.build_ramdisk_files(make_task(make_node()))
+        assert files == {"callback_ca.pem": b"PEM"}
+
+
+class TestHeartbeat:
+    def message(self, node, **changes):
+        told = {"address": "2001:db8::7", "iqn": callback.get_secrets(node).target_iqn} | changes
+        return json.dumps(told)
+
+    def test_tells_where_the_disk_is(self):
+        node = make_heartbeating_node()
+        info = callback.get_heartbeat_info(node, "end", self.message(node))
+        secrets = callback.get_secrets(node)
+        assert info == callback.DeployInfo("2001:db8::7", secrets.target_iqn, "")
+
+    @pytest.mark.parametrize(
+        ("message", "error"), [("no disk", "no disk"), (None, "no reason was given")]
+    )
+    def test_tells_an_error(self, message, error):
+        info = callback.get_heartbeat_info(make_heartbeating_node(), "error", message)
+        assert info.error == error
+
+    @pytest.mark.parametrize(
+        ("status", "changes", "named"),
+        [
+            ("start", {}, "agent_status"),
+            (None, {}, "agent_status"),
+            ("end", {"address": "node-0"}, "address"),
+            ("end", {"address": None}, "address"),
+            ("end", {"address": ["192.0.2.7"]}, "address"),
+            ("end", {"iqn": "iqn.2008-10.org.openstack:another"}, "iqn"),
+        ],
+    )
+    def test_malformed_is_refused(self, status, changes, named):
+        node = make_heartbeating_node()
+        with pytest.raises(exception.InvalidParameterValue, match=named):
+            callback.get_heartbeat_info(node, status, self.message(node, **changes))
+
+    @pytest.mark.parametrize("message", [None, "", "{", "[]", "address=192.0.2.7"])
+    def test_that_is_no_object_is_refused(self, message):
+        with pytest.raises(exception.InvalidParameterValue, match="not a JSON object"):
+            callback.get_heartbeat_info(make_heartbeating_node(), "end", message)
+
+    def test_with_a_token_that_ironic_gave_to_whoever_asked_is_refused(self):
+        node = make_node()
+        manager_utils.add_secret_token(node)
+        with pytest.raises(exception.InvalidParameterValue, match="no deploy with agent_token"):
+            callback.get_heartbeat_info(node, "end", self.message(node))
+
+    def test_without_a_deploy_is_refused(self):
+        node = make_heartbeating_node()
+        message = self.message(node)
+        node.del_driver_internal_info(callback.NONCE)
+        with pytest.raises(exception.InvalidParameterValue, match="no deploy with agent_token"):
+            callback.get_heartbeat_info(node, "end", message)
+
+
+@pytest.mark.parametrize(
+    ("request_by", "allowed"),
+    [
+        ({"project_id": "tenant", "roles": ["member"]}, True),
+        ({"project_id": "other", "roles": ["member"]}, False),
+        ({"project_id": "tenant", "roles": ["reader"]}, False),
+        ({"project_id": "renter", "roles": ["admin"]}, True),
+        ({"system_scope": "all", "roles": ["admin", "member"]}, True),
+    ],
+)
+def test_shipped_policy_lets_those_call_who_may_deploy(request_by, allowed):
+    shipped = resources.files("ironic_ilo").joinpath("data", "policy.yaml")
+    configuration = cfg.ConfigOpts()
+    configuration([])
+    enforcer = oslo_policy.Enforcer(configuration, policy_file=str(shipped))
+    enforcer.suppress_deprecation_warnings = True
+    enforcer.register_defaults(policy.list_policies())
+    request = context.RequestContext(**request_by)
+    target = {"node.owner": "tenant", "node.lessee": "renter"}
+    for rule in ("baremetal:node:vendor_passthru", "baremetal:node:set_provision_state"):
+        assert enforcer.authorize(rule, target, request) is allowed
