@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ironic.common import exception
 from ironic.common.i18n import _
 from ironic.conf import CONF
-from oslo_utils import strutils
+from oslo_utils import strutils, uuidutils
 
 from ironic_ilo import conf
 from ironic_ilo.bmc.types import Access
@@ -39,8 +39,8 @@ OPTIONAL_PROPERTIES = {
 }
 DEPLOY_PROPERTIES = {
     "deploy_iso": _(
-        "URL (http, https or file) of the deploy ISO, as made by 'ironic-ilo "
-        "build-deploy-iso'. Required for deploying."
+        "The deploy ISO, as made by 'ironic-ilo build-deploy-iso': UUID of an image in "
+        "Glance, or URL (http, https or file). Required for deploying."
     ),
     "iscsi_portal": _(
         "host:port at which the conductor reaches the deploy ramdisk's iSCSI "
@@ -99,9 +99,10 @@ def parse_deploy_properties(node: Any) -> DeployProperties:
     _require(node, info, ["deploy_iso"])
     faults: list[str] = []
     deploy_iso = str(info["deploy_iso"])
-    parts = urlsplit(deploy_iso)
-    if parts.scheme not in ("http", "https", "file") or not parts.path.strip("/"):
-        faults.append(_("deploy_iso must be an http, https or file URL of a file"))
+    if not _is_image(deploy_iso):
+        faults.append(
+            _("deploy_iso must be the UUID of an image in Glance, or an http, https or file URL")
+        )
     portal = info.get("iscsi_portal")
     if portal is not None and not _is_portal(str(portal)):
         faults.append(_("iscsi_portal must be host:port, an IPv6 address in brackets"))
@@ -162,6 +163,13 @@ def _parse_verify_ca(info: Mapping[str, Any], faults: list[str]) -> bool | str:
         if not Path(value).exists():
             faults.append(_("ilo_verify_ca is neither a boolean nor the path of a CA here"))
         return value
+
+
+def _is_image(href: str) -> bool:
+    parts = urlsplit(href)
+    if parts.scheme in ("", "glance"):
+        return bool(uuidutils.is_uuid_like(href.removeprefix("glance://")))
+    return parts.scheme in ("http", "https", "file") and bool(parts.path.strip("/"))
 
 
 def _is_portal(portal: str) -> bool:

@@ -116,7 +116,7 @@ def _read_properties(task: Any) -> dict[str, str]:
         return {}
     try:
         return glance.show_image(task, href).properties
-    except Error as exc:
+    except (Error, exception.IronicException) as exc:
         raise exception.InvalidParameterValue(
             _("Cannot read the properties of node %(node)s's image: %(error)s")
             % {"node": task.node.uuid, "error": exc}

@@ -82,10 +82,33 @@ def test_deploy_iso_is_required():
         driver_info.parse_deploy_properties(node(deploy_iso=...))
 
 
-@pytest.mark.parametrize("url", ["deploy.iso", "ftp://192.0.2.1/deploy.iso", "http://192.0.2.1"])
-def test_malformed_deploy_iso(url):
+@pytest.mark.parametrize(
+    "href",
+    [
+        "4f8a2cd6-9b0e-4d5c-8a3e-2f6d1c7b9a10",
+        "glance://4f8a2cd6-9b0e-4d5c-8a3e-2f6d1c7b9a10",
+        "https://192.0.2.1/deploy.iso?x=y",
+        "file:///srv/deploy.iso",
+    ],
+)
+def test_deploy_iso_may_be_in_glance_or_anywhere(href):
+    assert driver_info.parse_deploy_properties(node(deploy_iso=href)).deploy_iso == href
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "deploy.iso",
+        "glance://deploy",
+        "glance://",
+        "4f8a2cd6-9b0e-4d5c",
+        "ftp://192.0.2.1/deploy.iso",
+        "http://192.0.2.1",
+    ],
+)
+def test_malformed_deploy_iso(href):
     with pytest.raises(exception.InvalidParameterValue, match="deploy_iso"):
-        driver_info.parse_deploy_properties(node(deploy_iso=url))
+        driver_info.parse_deploy_properties(node(deploy_iso=href))
 
 
 @pytest.mark.parametrize("portal", ["127.0.1.10:3260", "[2001:db8::1]:3260", "node-0:1"])
