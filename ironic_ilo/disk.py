@@ -3,6 +3,8 @@
 No root, no kernel initiator: QEMU's tools talk to the target. The disk is taken for dirty, so
 whatever the image leaves empty is zeroed, and what former tenants left at its ends is wiped. The
 partition table comes last: a disk that is half written does not look deployed.
+
+An ephemeral file system costs its metadata on the wire, and one that is preserved nothing.
 """
 
 import enum
@@ -10,14 +12,15 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ironic_ilo import execute, partitions, qemu_img
+from ironic_ilo import execute, file_systems, msdos, partitions, qemu_img
 from ironic_ilo.exception import DiskError, InvalidInput
+from ironic_ilo.file_systems import FileSystemType
 from ironic_ilo.iscsi import IscsiTarget
 from ironic_ilo.partitions import Extent, Layout, Partition, Role
 from ironic_ilo.qemu_img import ImageFormat
@@ -36,9 +39,10 @@ _BLKID_NOTHING, _BLKID_AMBIVALENT = 2, 8
 
 
 class Stage(enum.StrEnum):
-    """What a write is doing, in order."""
+    """What a write is doing, in order; FORMAT and TABLE not in every case."""
 
     WIPE = "wipe"
+    FORMAT = "format"
     WRITE = "write"
     TABLE = "table"
 
@@ -136,31 +140,44 @@ def write_deploy_image(
     image: Path,
     image_format: ImageFormat,
     *,
+    ephemeral_format: FileSystemType = FileSystemType.EXT4,
+    preserve_ephemeral: bool = False,
     on_progress: ProgressCallback,
     timeout: float,
     stall_timeout: float,
 ) -> WriteReport:
     """Make a node's disk what a layout and an image say, whatever was on it.
 
+    :param ephemeral_format: of the ephemeral partition, when the layout has one.
+    :param preserve_ephemeral: write neither to the ephemeral partition nor to the partition
+        table, which must be the layout's already.
     :param on_progress: called at the begin of each stage and then at most every 2 s, in this
         thread; what it raises ends the write.
     :param timeout: seconds for all of it.
     :param stall_timeout: seconds that it may stand still.
-    :raises InvalidInput: the image is not what it should be, or larger than the root partition.
+    :raises InvalidInput: the image is not what it should be, or larger than the root partition;
+        or the disk is partitioned otherwise than ``preserve_ephemeral`` needs it. Nothing has
+        been written.
     :raises DiskError: the target cannot be reached or refuses, the disk fails, a deadline passes.
     """
     info = inspect_image(image, image_format)
     _check_image_fits(image, info, layout.root)
     write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
-    with write.stage(Stage.WIPE):
-        _wipe(write, layout, info.virtual_size)
+    if preserve_ephemeral:
+        _require_same_layout(write, layout)
+        wipe = partitions.wipe_extents(layout, info.virtual_size, preserve_ephemeral=True)
+        _wipe(write, layout, wipe)
+    else:
+        wipe = partitions.wipe_extents(layout, info.virtual_size)
+        _wipe_and_format(write, layout, wipe, ephemeral_format)
     with write.stage(Stage.WRITE):
         qemu_img.convert(
             image, image_format, target, layout.root, on_percent=write.report,
             timeout=write.seconds_left(), stall_timeout=stall_timeout,
         )  # fmt: skip
-    with write.stage(Stage.TABLE):
-        _write_table(write, layout)
+    if not preserve_ephemeral:
+        with write.stage(Stage.TABLE):
+            _write_table(write, layout)
     return WriteReport(info.allocated, write.seconds)
 
 
@@ -246,9 +263,42 @@ class _Write:
         self._on_progress(Progress(self._stage, percent, done, self._bytes_total, rate))
 
 
-def _wipe(write: _Write, layout: Layout, image_size: int) -> None:
-    commands = [qemu_img.zero(e) for e in partitions.wipe_extents(layout, image_size)]
-    with tempfile.TemporaryFile() as header:
+def _require_same_layout(write: _Write, layout: Layout) -> None:
+    first_sector = Extent(0, layout.sector_size)
+    found = qemu_img.read_extent(write.target, first_sector, timeout=write.stall_timeout)
+    try:
+        msdos.require_same_table(layout, found)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"preserve_ephemeral needs the disk partitioned as it was: {error.message}",
+            hint="Set ephemeral_gb, swap_mb and root_gb as they were, or deploy without "
+            "preserve_ephemeral, and lose what the ephemeral partition holds.",
+        ) from error
+
+
+def _wipe_and_format(
+    write: _Write, layout: Layout, wipe: Sequence[Extent], kind: FileSystemType
+) -> None:
+    ephemeral = layout.find(Role.EPHEMERAL)
+    if ephemeral is None:
+        _wipe(write, layout, wipe)
+        return
+    made = file_systems.make_file_system(kind, ephemeral.size, label=partitions.EPHEMERAL_LABEL)
+    with made as file_system:
+        zeroed = [Extent(ephemeral.start + e.start, e.size) for e in file_system.written]
+        _wipe(write, layout, partitions.merge_extents([*wipe, *zeroed]))
+        with write.stage(Stage.FORMAT):
+            qemu_img.write_sparse(
+                file_system.descriptor, write.target, ephemeral,
+                action="Writing the ephemeral file system",
+                timeout=write.seconds_left(), stall_timeout=write.stall_timeout,
+            )  # fmt: skip
+
+
+def _wipe(write: _Write, layout: Layout, extents: Sequence[Extent]) -> None:
+    """Zero parts of the disk, and make swap."""
+    commands = [qemu_img.zero(extent) for extent in extents]
+    with write.stage(Stage.WIPE), tempfile.TemporaryFile() as header:
         if swap := layout.find(Role.SWAP):
             _make_swap(header, swap.size)
             commands.append(qemu_img.copy(header.fileno(), Extent(swap.start, _SWAP_PAGE)))
@@ -267,7 +317,7 @@ def _make_swap(file: IO[bytes], size: int) -> None:
 def _write_table(write: _Write, layout: Layout) -> None:
     signature = secrets.randbelow(2**32 - 1) + 1
     with tempfile.TemporaryFile() as table:
-        table.write(partitions.render_msdos(layout, disk_signature=signature))
+        table.write(msdos.render_table(layout, disk_signature=signature))
         table.flush()
         commands = [qemu_img.copy(table.fileno(), Extent(0, layout.sector_size))]
         _write_extents(write, commands, table, "Writing the partition table")

@@ -22,12 +22,18 @@ from ironic_ilo.exception import ProcessError
 # environment does, and its secrets must not leak into children.
 _PASSED_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "SOURCE_DATE_EPOCH")
 _KEPT_OUTPUT = 64 * 1024
+# Of a command, in an error: qemu-io can get thousands of commands as arguments.
+_SHOWN_CHARACTERS = 1000
 _SECONDS_TO_END = 5.0
 
 _TICK_SECONDS = 1.0
 
 OutputCallback = Callable[[str], None]
 TickCallback = Callable[[int], None]
+
+
+class ProgramNotFound(ProcessError):
+    """A program is not installed on this machine."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def execute(
         raises ends the program.
     :param on_tick: called with its process id about every second, and whenever it printed
         something; what it raises ends the program.
-    :raises ProcessError: it was not found, ended with another code, or did not end in time.
+    :raises ProgramNotFound: it is not installed.
+    :raises ProcessError: it ended with another code, or did not end in time.
     """
     command = _bounded(argv, limits)
     with _started(command, argv, env, pass_fds) as process:
@@ -125,7 +132,7 @@ def _started(
     environment["PATH"] = environment.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     for program in (command[0], argv[0]):
         if shutil.which(program, path=environment["PATH"]) is None:
-            raise ProcessError(
+            raise ProgramNotFound(
                 f"{os.fspath(program)} was not found",
                 hint="Install the package that provides it on this machine.",
             )
@@ -193,7 +200,8 @@ def _wait_until(process: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def _shown(argv: Sequence[str | os.PathLike[str]]) -> str:
-    return shlex.join(os.fspath(arg) for arg in argv)
+    shown = shlex.join(os.fspath(arg) for arg in argv)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}..."
 
 
 def _last_line(text: str) -> str:

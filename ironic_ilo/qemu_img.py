@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -160,6 +161,45 @@ def convert(
         ["qemu-img", "convert"], options, target, action=f"Writing {image.name} to the disk",
         timeout=timeout, stall_timeout=stall_timeout, on_output=_Percent(on_percent).feed,
     )  # fmt: skip
+
+
+def write_sparse(
+    descriptor: int,
+    target: IscsiTarget,
+    extent: Extent,
+    *,
+    action: str,
+    timeout: float,
+    stall_timeout: float,
+) -> None:
+    """Write the data of an open sparse file into an extent of a target's disk, and flush.
+
+    Neither its holes nor its zeros are written: wherever the extent must read as zeros, it has to
+    do so already.
+
+    :raises DiskError: writing or flushing failed, or ran out of time.
+    """
+    options = ["-n", "--target-is-zero", *_PARALLEL, "-t", "writeback", "-f", "raw"]
+    options += ["--target-image-opts", f"/dev/fd/{descriptor}", _options(target, extent)]
+    _run(
+        ["qemu-img", "convert"], options, target, action=action, timeout=timeout,
+        stall_timeout=stall_timeout, pass_fds=[descriptor],
+    )  # fmt: skip
+
+
+def read_extent(target: IscsiTarget, extent: Extent, *, timeout: float) -> bytes:
+    """Return what an extent of a target's disk holds.
+
+    :raises DiskError: it cannot be read in ``timeout`` seconds.
+    """
+    with tempfile.TemporaryFile() as content:
+        content.truncate(extent.size)
+        options = ["-n", "-O", "raw", "--image-opts", _options(target, extent)]
+        _run(
+            ["qemu-img", "convert"], [*options, f"/dev/fd/{content.fileno()}"], target,
+            action="Reading the partition table", timeout=timeout, pass_fds=[content.fileno()],
+        )  # fmt: skip
+        return content.read()
 
 
 def _options(target: IscsiTarget, extent: Extent | None = None) -> str:

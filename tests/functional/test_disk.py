@@ -21,6 +21,17 @@ from ironic_ilo.disk import Progress, Stage
 from ironic_ilo.exception import DiskError, InvalidInput
 from ironic_ilo.iscsi import IscsiTarget
 from ironic_ilo.partitions import MIB, Layout, Role
+from tests.functional import disks
+from tests.functional.disks import (
+    SECRET,
+    SOON,
+    SOURCE,
+    find_free_port,
+    find_signatures,
+    make_image,
+    probe,
+    run_tool,
+)
 from tests.iscsi_relay import SYNCHRONIZE_CACHE, WRITES, start_relay
 from tests.tgt import Tgtd, start_tgtd
 
@@ -28,34 +39,20 @@ pytestmark = pytest.mark.functional
 
 ADDRESS = "127.0.24.1"
 CONTROL_PORT = 2400
-SECRET = "c4nary-0123456789abcdef"
-SOON = 60.0
 ROOT_UUID = "6fb8a0c5-9d4e-4d1a-8f64-6c5d6f1a2b3c"
-TOOLS_PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
-SOURCE = random.Random(2).randbytes(4 * MIB)
 
 
 @dataclass
-class Node:
-    """A disk full of garbage behind a target.
+class Node(disks.Node):
+    """A disk full of garbage behind a target."""
 
-    :ivar path: the target's backing file.
-    """
-
-    path: Path
-    target: IscsiTarget
     before: bytes
 
 
 @pytest.fixture(scope="module")
 def tgtd() -> Iterator[Tgtd]:
-    with start_tgtd(f"{ADDRESS}:{_free_port()}", CONTROL_PORT) as running:
+    with start_tgtd(f"{ADDRESS}:{find_free_port(ADDRESS)}", CONTROL_PORT) as running:
         yield running
-
-
-def _free_port() -> int:
-    with socket.create_server((ADDRESS, 0)) as listener:
-        return listener.getsockname()[1]
 
 
 MakeNode = Callable[..., Node]
@@ -63,31 +60,17 @@ MakeNode = Callable[..., Node]
 
 @pytest.fixture
 def make_node(tgtd: Tgtd, tmp_path: Path) -> Iterator[MakeNode]:
-    nodes: list[Node] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(size: int = 40 * MIB, **options: object) -> Node:
-        name = f"iqn.2008-10.org.openstack:{random.randbytes(8).hex()}"
-        target = IscsiTarget(
-            portal=tgtd.portal,
-            iqn=name,
-            initiator_iqn="iqn.2008-10.org.openstack:conductor-1",
-            chap_username="deploy-1",
-            chap_secret=SECRET,
-        )
-        before = random.Random(3).randbytes(size)
-        path = tmp_path / "node-disk"
-        path.write_bytes(before)
-        tgtd.add_target(
-            name, path, chap=(target.chap_username, SECRET),
-            initiator_iqn=target.initiator_iqn, **options,
-        )  # fmt: skip
-        nodes.append(Node(path, target, before))
-        return nodes[-1]
+        def make(size: int = 40 * MIB, **options: object) -> Node:
+            before = random.Random(3).randbytes(size)
+            path = tmp_path / "node-disk"
+            path.write_bytes(before)
+            stack.callback(path.unlink)
+            made = stack.enter_context(disks.offered(tgtd, path, **options))
+            return Node(made.path, made.target, before)
 
-    yield make
-    for node in nodes:
-        tgtd.remove_target(node.target.iqn)
-        node.path.unlink()
+        yield make
 
 
 @pytest.fixture
@@ -95,30 +78,10 @@ def node(make_node: MakeNode) -> Node:
     return make_node()
 
 
-def _make_image(path: Path, size: int) -> bytes:
-    """Make a raw image of random data, holes, and data that is zero; return its bytes."""
-    with path.open("wb") as file:
-        file.truncate(size)
-        for start in range(3 * MIB // 2, size, 7 * MIB):
-            file.seek(start)
-            file.write(SOURCE[: min(len(SOURCE), size - start)])
-        file.seek(13 * MIB // 2)
-        file.write(bytes(MIB))
-        file.truncate(size)
-    return path.read_bytes()
-
-
 def _convert(raw: Path, *options: str) -> Path:
     image = raw.with_suffix(".qcow2")
-    _run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", *options, raw, image)
+    run_tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", *options, raw, image)
     return image
-
-
-def _run(program: str, *arguments: str | Path) -> str:
-    return subprocess.run(
-        [shutil.which(program, path=TOOLS_PATH), *arguments],
-        check=True, capture_output=True, text=True, timeout=SOON,
-    ).stdout  # fmt: skip
 
 
 def _write(
@@ -186,7 +149,7 @@ IMAGE_SIZES = [16 * MIB, 16 * MIB + 1000, 19 * MIB + 512 * 3, 20 * MIB]
 def test_every_byte_of_a_dirty_disk(make_node, tmp_path, image_format, image_size, thin) -> None:
     node = make_node(40 * MIB + 77 * 512, thin=thin)
     raw = tmp_path / "image.raw"
-    source = _make_image(raw, image_size)
+    source = make_image(raw, image_size)
     layout = _plan(node, root_mib=20, swap_mib=5)
 
     _write(node.target, layout, raw if image_format == "raw" else _convert(raw))
@@ -197,7 +160,7 @@ def test_every_byte_of_a_dirty_disk(make_node, tmp_path, image_format, image_siz
 
 def test_root_to_the_end_of_the_disk_without_swap(make_node, tmp_path) -> None:
     node = make_node(21 * MIB)
-    source = _make_image(tmp_path / "image.raw", 20 * MIB)
+    source = make_image(tmp_path / "image.raw", 20 * MIB)
     layout = _plan(node, root_mib=20)
 
     _write(node.target, layout, tmp_path / "image.raw")
@@ -209,14 +172,14 @@ def test_root_to_the_end_of_the_disk_without_swap(make_node, tmp_path) -> None:
 
 def test_sectors_of_4096_bytes(make_node, tmp_path) -> None:
     node = make_node(40 * MIB, sector_size=4096)
-    source = _make_image(tmp_path / "image.raw", 16 * MIB + 512)
+    source = make_image(tmp_path / "image.raw", 16 * MIB + 512)
     layout = _plan(node, root_mib=20, swap_mib=5, sector_size=4096)
 
     _write(node.target, layout, _convert(tmp_path / "image.raw"))
 
     after = node.path.read_bytes()
     assert _first_difference(after, _expect(node, layout, source, after)) is None
-    assert "0x83" in _run("partx", "-S", "4096", "-gro", "TYPE", node.path)
+    assert "0x83" in run_tool("partx", "-S", "4096", "-gro", "TYPE", node.path)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -228,49 +191,37 @@ def test_linux_understands_the_result(make_node, tmp_path, compressed) -> None:
 
     _write(node.target, layout, _convert(image, *(["-c"] if compressed else [])))
 
-    table = json.loads(_run("sfdisk", "-J", node.path))["partitiontable"]
+    table = json.loads(run_tool("sfdisk", "-J", node.path))["partitiontable"]
     assert [p["type"] for p in table["partitions"]] == ["82", "83"]
     swap, root = layout.partitions
-    assert _probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
-    assert _probe(node.path, root) == {"TYPE": "ext4", "LABEL": "cloudroot"}
-    _run("e2fsck", "-fn", f"{node.path}?offset={root.start}")
+    assert probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
+    assert probe(node.path, root) == {"TYPE": "ext4", "LABEL": "cloudroot"}
+    run_tool("e2fsck", "-fn", f"{node.path}?offset={root.start}")
     # The GPT that was there is gone at both ends.
-    assert [sign["type"] for sign in _signatures(node.path)] == ["dos"]
+    assert find_signatures(node.path) == ["dos"]
 
 
 def _make_gpt(path: Path) -> None:
     with path.open("r+b") as file:
         file.write(bytes(MIB))
     subprocess.run(
-        [shutil.which("sfdisk", path=TOOLS_PATH), "--quiet", path],
+        [shutil.which("sfdisk", path=disks.TOOLS_PATH), "--quiet", path],
         input=b"label: gpt\n,50M\n,\n", check=True, timeout=SOON,
     )  # fmt: skip
-    assert [sign["type"] for sign in _signatures(path)] == ["gpt", "gpt", "PMBR"]
-
-
-def _signatures(path: Path) -> list[dict]:
-    return json.loads(_run("wipefs", "--json", "--no-act", path))["signatures"]
+    assert find_signatures(path) == ["gpt", "gpt", "PMBR"]
 
 
 def _make_ext4(path: Path, size_mib: int) -> Path:
     content = path.parent / "content"
     content.mkdir()
     (content / "file").write_bytes(SOURCE)
-    _run("mkfs.ext4", "-q", "-L", "cloudroot", "-U", ROOT_UUID, "-d", content, path,
+    run_tool("mkfs.ext4", "-q", "-L", "cloudroot", "-U", ROOT_UUID, "-d", content, path,
          f"{size_mib}M")  # fmt: skip
     return path
 
 
-def _probe(path: Path, part: partitions.Partition) -> dict[str, str]:
-    lines = _run(
-        "blkid", "-p", "-O", str(part.start), "-S", str(part.size), "-s", "TYPE", "-s", "LABEL",
-        "-o", "export", path,
-    ).splitlines()  # fmt: skip
-    return dict(line.split("=", 1) for line in lines if not line.startswith("DEVNAME="))
-
-
 def test_each_stage_ends_with_a_flush(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 16 * MIB)
+    make_image(tmp_path / "image.raw", 16 * MIB)
     layout = _plan(node, root_mib=20, swap_mib=5)
 
     with start_relay(ADDRESS, node.target.portal) as relay:
@@ -304,14 +255,14 @@ def test_only_data_crosses_the_wire(make_node, tmp_path) -> None:
 
 def test_progress_and_report(node, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(disk, "_SECONDS_BETWEEN_PROGRESS", 0.0)
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     seen: list[Progress] = []
 
     report = _write(
         node.target, _plan(node, root_mib=20), tmp_path / "image.raw", on_progress=seen.append
     )
 
-    assert list(report.seconds) == list(Stage)
+    assert list(report.seconds) == [Stage.WIPE, Stage.WRITE, Stage.TABLE]
     assert all(seconds > 0 for seconds in report.seconds.values())
     assert report.bytes_written == 3 * len(SOURCE) + MIB  # and what is allocated, yet zero
     assert [seen[0].stage, seen[-1].stage] == [Stage.WIPE, Stage.TABLE]
@@ -324,7 +275,7 @@ def test_progress_and_report(node, tmp_path, monkeypatch) -> None:
 
 
 def test_progress_is_not_reported_too_often(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     seen: list[Progress] = []
     began = time.monotonic()
 
@@ -334,7 +285,7 @@ def test_progress_is_not_reported_too_often(node, tmp_path) -> None:
 
 
 def test_what_on_progress_raises_ends_the_write(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 16 * MIB)
+    make_image(tmp_path / "image.raw", 16 * MIB)
 
     def abort(progress: Progress) -> None:
         if progress.stage is Stage.WRITE:
@@ -343,11 +294,11 @@ def test_what_on_progress_raises_ends_the_write(node, tmp_path) -> None:
     with pytest.raises(KeyError):
         _write(node.target, _plan(node, root_mib=20), tmp_path / "image.raw", on_progress=abort)
 
-    assert _signatures(node.path) == []
+    assert find_signatures(node.path) == []
 
 
 def test_a_link_that_goes_silent_ends_the_write(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     layout = _plan(node, root_mib=20)
 
     with start_relay(ADDRESS, node.target.portal) as relay:
@@ -357,11 +308,11 @@ def test_a_link_that_goes_silent_ends_the_write(node, tmp_path) -> None:
                    stall_timeout=2)  # fmt: skip
 
     assert SECRET not in _everything_said(caught.value)
-    assert _signatures(node.path) == []
+    assert find_signatures(node.path) == []
 
 
 def test_a_target_that_goes_away_ends_the_write(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     layout = _plan(node, root_mib=20)
 
     with start_relay(ADDRESS, node.target.portal) as relay:
@@ -370,11 +321,11 @@ def test_a_target_that_goes_away_ends_the_write(node, tmp_path) -> None:
             _write(replace(node.target, portal=relay.portal), layout, tmp_path / "image.raw",
                    stall_timeout=3)  # fmt: skip
 
-    assert _signatures(node.path) == []
+    assert find_signatures(node.path) == []
 
 
 def test_the_deadline_is_for_the_whole_write(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     layout = _plan(node, root_mib=20)
 
     with start_relay(ADDRESS, node.target.portal) as relay:
@@ -388,13 +339,13 @@ def test_the_deadline_is_for_the_whole_write(node, tmp_path) -> None:
 
 def test_a_table_that_was_there_is_gone_before_the_image_is_written(node, tmp_path) -> None:
     _make_gpt(node.path)
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     layout = _plan(node, root_mib=20)
     found = []
 
     def look(progress: Progress) -> None:
         if progress.stage is Stage.WRITE:
-            found.append(_signatures(node.path))
+            found.append(find_signatures(node.path))
 
     _write(node.target, layout, tmp_path / "image.raw", on_progress=look)
 
@@ -416,7 +367,7 @@ disk.write_deploy_image(target, layout, Path(image), "raw", on_progress=lambda p
 
 
 def test_no_qemu_img_outlives_its_conductor(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 20 * MIB)
+    make_image(tmp_path / "image.raw", 20 * MIB)
     with start_relay(ADDRESS, node.target.portal) as relay:
         relay.freeze_after(3 * MIB)
         conductor = subprocess.Popen(
@@ -497,7 +448,7 @@ def test_a_portal_that_says_nothing(node) -> None:
 
 
 def test_an_image_larger_than_root_touches_nothing(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 20 * MIB + 1)
+    make_image(tmp_path / "image.raw", 20 * MIB + 1)
     layout = _plan(node, root_mib=20)
 
     with pytest.raises(InvalidInput, match=r"needs \d+ bytes.*Set root_gb to 1 or more"):
@@ -507,7 +458,7 @@ def test_an_image_larger_than_root_touches_nothing(node, tmp_path) -> None:
 
 
 def test_a_disk_that_shrank_is_an_error(node, tmp_path) -> None:
-    _make_image(tmp_path / "image.raw", 16 * MIB)
+    make_image(tmp_path / "image.raw", 16 * MIB)
     layout = partitions.plan_layout(disk_size=200 * MIB, root_mib=150)
 
     with pytest.raises(
@@ -563,7 +514,7 @@ def test_inspect_refuses_an_image_that_does_not_stand_alone(
     tmp_path, monkeypatch, options, message
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _run("qemu-img", "create", "-q", "-f", "qcow2", *options, "image.qcow2", "64M")
+    run_tool("qemu-img", "create", "-q", "-f", "qcow2", *options, "image.qcow2", "64M")
 
     with pytest.raises(InvalidInput, match=message):
         disk.inspect_image(tmp_path / "image.qcow2", "qcow2")
@@ -580,7 +531,7 @@ def test_the_root_uuid(tmp_path, mkfs, image_format) -> None:
     raw.touch()
     os.truncate(raw, 320 * MIB)
     uuid = f"uuid={ROOT_UUID}" if "xfs" in mkfs[0] else ROOT_UUID
-    _run(*mkfs, uuid, raw)
+    run_tool(*mkfs, uuid, raw)
 
     image = raw if image_format == "raw" else _convert(raw)
     assert disk.read_root_uuid(image, image_format) == ROOT_UUID

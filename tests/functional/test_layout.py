@@ -1,0 +1,292 @@
+"""Layouts with an ephemeral partition, on disks too large and too dirty to be copied about."""
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ironic_ilo import disk, file_systems, msdos, partitions
+from ironic_ilo.disk import Stage
+from ironic_ilo.exception import DiskError, InvalidInput
+from ironic_ilo.file_systems import FileSystemType
+from ironic_ilo.iscsi import IscsiTarget
+from ironic_ilo.partitions import EPHEMERAL_LABEL, MIB, Extent, Layout, Role
+from tests.functional.disks import (
+    SOON,
+    SOURCE,
+    Node,
+    find_free_port,
+    make_image,
+    offered,
+    probe,
+    run_tool,
+)
+from tests.iscsi_relay import start_relay
+from tests.tgt import Tgtd, start_tgtd
+
+pytestmark = pytest.mark.functional
+
+# Apart from another run of these tests on the same machine.
+ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.120"
+CONTROL_PORT = 6120
+GIB_IN_MIB = 1024
+# XFS takes 300 MiB at least.
+EPHEMERAL_MIB = 320
+DISK_SIZE = 400 * MIB
+CHECKS = {
+    FileSystemType.EXT4: ["e2fsck", "-fn"],
+    FileSystemType.XFS: ["xfs_repair", "-n", "-f"],
+    FileSystemType.BTRFS: ["btrfs", "check", "--readonly"],
+}
+
+
+@pytest.fixture(scope="module")
+def tgtd() -> Iterator[Tgtd]:
+    with start_tgtd(f"{ADDRESS}:{find_free_port(ADDRESS)}", CONTROL_PORT) as running:
+        yield running
+
+
+MakeNode = Callable[..., Node]
+
+
+@pytest.fixture
+def make_node(tgtd: Tgtd, tmp_path: Path) -> Iterator[MakeNode]:
+    with ExitStack() as stack:
+
+        def make(size: int, **options: object) -> Node:
+            path = tmp_path / "node-disk"
+            path.touch()
+            os.truncate(path, size)
+            stack.callback(path.unlink)
+            return stack.enter_context(offered(tgtd, path, **options))
+
+        yield make
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    make_image(tmp_path / "image.raw", 16 * MIB)
+    return tmp_path / "image.raw"
+
+
+def plan(node: Node, *, ephemeral_mib: int = EPHEMERAL_MIB, swap_mib: int = 8) -> Layout:
+    size = disk.read_disk_size(node.target, timeout=SOON)
+    return partitions.plan_layout(
+        disk_size=size, root_mib=20, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib
+    )
+
+
+def write(target: IscsiTarget, layout: Layout, image: Path, **options: object) -> None:
+    disk.write_deploy_image(
+        target, layout, image, "raw", on_progress=lambda _progress: None, timeout=SOON,
+        stall_timeout=SOON, **options,
+    )  # fmt: skip
+
+
+def soil(path: Path, extents: list[Extent]) -> None:
+    """Write garbage, other than zeros and other than any file system's."""
+    garbage = random.Random(4).randbytes(MIB)
+    with path.open("r+b") as file:
+        for extent in extents:
+            file.seek(extent.start)
+            for start in range(0, extent.size, MIB):
+                file.write(garbage[: min(MIB, extent.size - start)])
+
+
+def find_written(kind: FileSystemType, size: int) -> tuple[Extent, ...]:
+    with file_systems.make_file_system(kind, size, label=EPHEMERAL_LABEL) as made:
+        return made.written
+
+
+def check(kind: FileSystemType, path: Path, layout: Layout) -> None:
+    """Let the file system's own tools look at the ephemeral partition, cut out of the disk."""
+    part = layout.find(Role.EPHEMERAL)
+    assert part is not None
+    assert probe(path, part) == {"TYPE": kind, "LABEL": "ephemeral0"}
+    cut = path.with_suffix(".cut")
+    with cut.open("wb") as file:
+        file.truncate(part.size)
+    copy_data(path, part, cut)
+    try:
+        run_tool(*CHECKS[kind], cut)
+    finally:
+        cut.unlink()
+
+
+def copy_data(path: Path, part: Extent, cut: Path) -> None:
+    """Copy an extent, and leave holes out."""
+    with path.open("rb") as source, cut.open("r+b") as target:
+        at = part.start
+        while at < part.end:
+            try:
+                at = os.lseek(source.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return
+            end = min(os.lseek(source.fileno(), at, os.SEEK_HOLE), part.end)
+            while at < end:
+                size = min(MIB, end - at)
+                os.pwrite(target.fileno(), os.pread(source.fileno(), size, at), at - part.start)
+                at += size
+
+
+@pytest.mark.parametrize("kind", FileSystemType)
+def test_a_file_system_on_a_disk_full_of_garbage(make_node, image, kind) -> None:
+    node = make_node(DISK_SIZE)
+    soil(node.path, [Extent(0, DISK_SIZE)])
+    layout = plan(node)
+
+    write(node.target, layout, image, ephemeral_format=kind)
+
+    check(kind, node.path, layout)
+    swap = layout.find(Role.SWAP)
+    assert swap is not None
+    assert probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
+    with node.path.open("rb") as file:
+        file.seek(layout.root.start)
+        assert file.read(16 * MIB) == image.read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "limit_mib"), [("ext4", 12), ("xfs", 2), ("btrfs", 2)])
+def test_500_gib_cost_their_metadata(make_node, tmp_path, kind, limit_mib) -> None:
+    kind = FileSystemType(kind)
+    node = make_node(501 * GIB_IN_MIB * MIB, thin=True)
+    layout = plan(node, ephemeral_mib=500 * GIB_IN_MIB)
+    ephemeral = layout.find(Role.EPHEMERAL)
+    assert ephemeral is not None
+    # Garbage wherever the file system will write, and around that.
+    where = [Extent(ephemeral.start + e.start, e.size + MIB)
+             for e in find_written(kind, ephemeral.size)]  # fmt: skip
+    soil(node.path, [Extent(0, 80 * MIB), *where[:-1]])
+    image = tmp_path / "image.raw"
+    image.write_bytes(SOURCE)
+
+    with start_relay(ADDRESS, node.target.portal) as relay:
+        write(replace(node.target, portal=relay.portal), layout, image, ephemeral_format=kind)
+
+    sent = sum(session.sent for session in relay.sessions)
+    assert sent < len(SOURCE) * 1.02 + limit_mib * MIB
+    check(kind, node.path, layout)
+
+
+@pytest.mark.parametrize("kind", FileSystemType)
+def test_all_that_mkfs_changes_is_known(tmp_path, monkeypatch, kind) -> None:
+    """Hold what is sent against what the same program does to a disk full of garbage."""
+    known = find_written(kind, EPHEMERAL_MIB * MIB)
+    path = tmp_path / "disk"
+    path.touch()
+    os.truncate(path, EPHEMERAL_MIB * MIB)
+    soil(path, [Extent(0, EPHEMERAL_MIB * MIB)])
+
+    # mkfs finds the garbage where it expects an empty file in memory.
+    monkeypatch.setattr(os, "memfd_create", lambda _name: os.open(path, os.O_RDWR))
+    with file_systems.make_file_system(kind, EPHEMERAL_MIB * MIB, label=EPHEMERAL_LABEL):
+        changed = list(find_changes(path))
+
+    assert changed
+    for start in changed:
+        assert any(e.start <= start < e.end for e in known), f"{start} is not known"
+
+
+def find_changes(path: Path) -> Iterator[int]:
+    """Yield the start of each block of 4 KiB that is not what ``soil`` has left."""
+    garbage = random.Random(4).randbytes(MIB)
+    with path.open("rb") as file:
+        for start in range(0, EPHEMERAL_MIB * MIB, MIB):
+            found = file.read(MIB)
+            if found != garbage:
+                for at in range(0, MIB, 4096):
+                    if found[at : at + 4096] != garbage[at : at + 4096]:
+                        yield start + at
+
+
+def test_preserve_ephemeral_keeps_every_byte_of_it(make_node, image, tmp_path) -> None:
+    node = make_node(DISK_SIZE)
+    layout = plan(node)
+    write(node.target, layout, image)
+    ephemeral, swap, root = layout.partitions
+    # What the tenant, and a stranger in root and swap, have written since.
+    soil(node.path, [ephemeral, swap, root])
+    before = node.path.read_bytes()
+    other = make_image(tmp_path / "other.raw", 12 * MIB)
+
+    write(node.target, layout, tmp_path / "other.raw", preserve_ephemeral=True)
+
+    after = node.path.read_bytes()
+    # One comparison, since pytest would print a gigabyte.
+    assert (after[: ephemeral.end] == before[: ephemeral.end]) is True
+    assert (after[root.start : root.start + len(other)] == other) is True
+    assert probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
+
+
+@pytest.mark.parametrize("swap_mib", [9, None])
+def test_preserve_ephemeral_refuses_another_layout(make_node, image, swap_mib) -> None:
+    node = make_node(64 * MIB)
+    soil(node.path, [Extent(0, 64 * MIB)])
+    found = "none"
+    if swap_mib is not None:
+        other = plan(node, ephemeral_mib=16, swap_mib=swap_mib)
+        with node.path.open("r+b") as file:
+            file.write(msdos.render_table(other, disk_signature=1))
+        found = r"1 \(type 0x83, 32768 from 2048\), 2 \(type 0x82, 18432 "
+    before = digest(node.path)
+
+    with pytest.raises(
+        InvalidInput, match=rf"preserve_ephemeral needs.*partitions {found}.*Set ephemeral_gb"
+    ):
+        write(node.target, plan(node, ephemeral_mib=16), image, preserve_ephemeral=True)
+
+    assert digest(node.path) == before
+
+
+def digest(path: Path) -> str:
+    return run_tool("sha256sum", path).split()[0]
+
+
+def test_preserve_ephemeral_knows_what_parted_has_made(make_node, image) -> None:
+    """The drivers of old partitioned with parted, which writes geometry and an active flag."""
+    node = make_node(DISK_SIZE)
+    subprocess.run(
+        [shutil.which("sfdisk", path=os.environ["PATH"] + ":/usr/sbin:/sbin"), "-q", node.path],
+        input=b"label: dos\n1M,320M,L,*\n321M,8M,S\n329M,20M,L\n", check=True, timeout=SOON,
+    )  # fmt: skip
+    table = node.path.read_bytes()[:512]
+
+    write(node.target, plan(node), image, preserve_ephemeral=True)
+
+    assert node.path.read_bytes()[:512] == table
+
+
+def test_a_missing_mkfs_names_its_package_before_any_write(
+    make_node, image, monkeypatch, tmp_path
+) -> None:
+    node = make_node(64 * MIB)
+    layout = plan(node, ephemeral_mib=16)
+    maker = file_systems._MAKERS[FileSystemType.XFS]
+    missing = replace(maker, command=["mkfs.no-such", *maker.command[1:]])
+    monkeypatch.setitem(file_systems._MAKERS, FileSystemType.XFS, missing)
+    soil(node.path, [Extent(0, 64 * MIB)])
+    before = digest(node.path)
+
+    with pytest.raises(DiskError, match=r"mkfs.no-such was not found.*package xfsprogs"):
+        write(node.target, layout, image, ephemeral_format=FileSystemType.XFS)
+
+    assert digest(node.path) == before
+
+
+def test_the_stages_of_a_write_are_shown(make_node, image) -> None:
+    node = make_node(DISK_SIZE)
+    stages = []
+
+    disk.write_deploy_image(
+        node.target, plan(node), image, "raw",
+        on_progress=lambda progress: stages.append(progress.stage),
+        timeout=SOON, stall_timeout=SOON,
+    )  # fmt: skip
+
+    assert list(dict.fromkeys(stages)) == list(Stage)
