@@ -168,6 +168,36 @@ class TestToken:
         callback.check_token(make_task(make_node()))
 
 
+class TestValidation:
+    def make_task(self, *routes, **token):
+        task = make_task(make_node(), **token)
+        task.driver = SimpleNamespace(vendor=SimpleNamespace(vendor_routes=dict.fromkeys(routes)))
+        return task
+
+    @pytest.mark.parametrize("strategy", ["noauth", "http_basic", "keystone"])
+    def test_needs_nothing_by_default(self, configure, strategy):
+        configure("auth_strategy", strategy)
+        callback.validate_callback(self.make_task("pass_deploy_info"))
+
+    def test_pass_deploy_info_needs_the_token(self, configure):
+        configure("auth_strategy", "keystone")
+        configure("ramdisk_callback", "pass_deploy_info", "ilo")
+        callback.validate_callback(self.make_task("pass_deploy_info", token="t0ken"))
+        with pytest.raises(exception.InvalidParameterValue, match="without a Keystone token"):
+            callback.validate_callback(self.make_task("pass_deploy_info"))
+
+    def test_pass_deploy_info_needs_our_vendor_interface_and_a_heartbeat_none(self, configure):
+        with pytest.raises(exception.InvalidParameterValue, match="set it to ilo"):
+            callback.validate_callback(self.make_task())
+        configure("ramdisk_callback", "heartbeat", "ilo")
+        callback.validate_callback(self.make_task())
+
+    def test_https_needs_a_ca(self, configure):
+        configure("endpoint_override", "https://192.0.2.1", "service_catalog")
+        with pytest.raises(exception.InvalidParameterValue, match="callback_ca"):
+            callback.validate_callback(self.make_task("pass_deploy_info"))
+
+
 class TestFloppy:
     def test_of_pass_deploy_info_has_the_key_and_the_token(self):
         node = make_node()
