@@ -4,16 +4,16 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from deploy_ramdisk import cpio, initramfs
 from deploy_ramdisk.cpio import Entry
-from deploy_ramdisk.kernel import Kernel, fetch_kernel
-from deploy_ramdisk.modules import read_names
-from deploy_ramdisk.packages import PackageCache
+from deploy_ramdisk.kernel import METAPACKAGE, Kernel, fetch_kernel
+from deploy_ramdisk.lists import read_names
+from deploy_ramdisk.packages import PackageSource
 from deploy_ramdisk.selection import Selection, select
 from ironic_ilo.exception import ImageError, InvalidInput
 from ironic_ilo.images import create_iso_image
@@ -27,18 +27,8 @@ KERNEL_PARAMETERS = (
 )
 """The kernel command line: the same for every node."""
 
-# GNU wget verifies TLS, which busybox's does not. Packed with its libraries: 3.3 MB; curl: 6.1.
-_HTTP_CLIENT = "wget"
-_SHELL = "busybox-static"
-# Debian's names of the firmware in main and non-free-firmware, of Debian 12 and later.
-_FIRMWARE_PACKAGES = (
-    "firmware-bnx2x",
-    "firmware-intel-misc",
-    "firmware-linux-free",
-    "firmware-misc-nonfree",
-    "firmware-netxen",
-    "firmware-qlogic",
-)
+# Here, since diskimage-builder installs what they name.
+_PACKAGE_LISTS = ("elements", "ironic-ilo-deploy-iso", "deploy-iso-packages")
 
 StepCallback = Callable[[str], None]
 
@@ -54,7 +44,7 @@ class BuildReport:
     :ivar packages: what it is made of, as ``name=version``.
     :ivar modules: kernel modules in it.
     :ivar drivers_not_in_kernel: listed drivers that this kernel does not have.
-    :ivar missing_firmware: files that a driver may ask for and no apt source offers, by driver.
+    :ivar missing_firmware: files that a driver may ask for and that are in no package, by driver.
     :ivar seconds: how long it took.
     """
 
@@ -70,35 +60,29 @@ class BuildReport:
     seconds: float
 
 
-def default_cache_dir() -> Path:
-    """``$XDG_CACHE_HOME/ironic-ilo/deploy-ramdisk``, or the same in ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home, "ironic-ilo", "deploy-ramdisk")
-
-
 def build_deploy_iso(
-    output: Path, *, cache_dir: Path | None = None, on_step: StepCallback | None = None
+    output: Path, source: PackageSource, *, on_step: StepCallback | None = None
 ) -> BuildReport:
-    """Build the deploy ISO from the packages that this machine's apt sources offer.
-
-    Needs no root, installs nothing, and mounts nothing.
+    """Build the deploy ISO. Needs no root, installs nothing, and mounts nothing.
 
     :param output: the ISO; replaced, whole or not at all.
-    :param cache_dir: keeps packages between builds; ``None``: :func:`default_cache_dir`.
+    :param source: the same packages from another source give the same ISO.
     :param on_step: called with a line about each step as it begins.
-    :raises InvalidInput: apt does not offer what is needed, or a directory cannot be written to.
+    :raises InvalidInput: a package is not to be had, or a directory cannot be written to.
     :raises ImageError: the packages are not what they should be, or the ISO could not be made.
     :raises ProcessError: a download failed, or a tool did.
     """
     started = time.monotonic()
     _check_directory(output.parent)
     step = on_step or (lambda _line: None)
-    cache = PackageCache(cache_dir or default_cache_dir())
-    with cache.locked():
-        parts = _fetch(cache, step)
-    chosen = _select(parts)
-    step(f"packing {len(chosen.modules)} kernel modules and the programs")
-    ramdisk = initramfs.compress(_segments(parts, chosen))
+    with source.locked():
+        parts = _fetch(source, step)
+    try:
+        chosen = _select(parts)
+        step(f"packing {len(chosen.modules)} kernel modules and the programs")
+        ramdisk = initramfs.compress(_segments(parts, chosen))
+    except OSError as error:
+        raise ImageError(f"The packages' files could not be read: {error}") from error
     step("writing the ISO")
     _write_iso(output, parts.kernel.image, ramdisk)
     return BuildReport(
@@ -125,7 +109,7 @@ class _Parts:
     """Unpacked packages.
 
     :ivar userland: trees of the programs and their libraries.
-    :ivar firmware: trees of the firmware packages on offer.
+    :ivar firmware: trees of those firmware packages that are to be had.
     :ivar packages: all of them, as ``name=version``.
     """
 
@@ -135,34 +119,39 @@ class _Parts:
     packages: tuple[str, ...]
 
 
-def _fetch(cache: PackageCache, step: StepCallback) -> _Parts:
+def _fetch(source: PackageSource, step: StepCallback) -> _Parts:
     step("fetching and unpacking the kernel")
-    kernel = fetch_kernel(cache)
+    kernel = fetch_kernel(source)
     step("resolving the other packages")
-    firmware = cache.dependencies(_FIRMWARE_PACKAGES)
-    others = cache.resolve([_SHELL, _HTTP_CLIENT, *firmware])
+    userland = [name for name in _list(*_PACKAGE_LISTS, "required.txt") if name != METAPACKAGE]
+    firmware = source.dependencies(_list(*_PACKAGE_LISTS, "firmware.txt"))
+    others = source.resolve([*userland, *firmware])
     step(f"fetching and unpacking {len(others)} packages")
-    trees = {package.name: cache.unpack(package) for package in others}
+    trees = {package.name: source.unpack(package) for package in others}
     return _Parts(
         kernel=kernel,
-        userland=tuple(tree for name, tree in trees.items() if name not in firmware),
-        firmware=tuple(tree for name, tree in trees.items() if name in firmware),
+        userland=_trees(tree for name, tree in trees.items() if name not in firmware),
+        firmware=_trees(tree for name, tree in trees.items() if name in firmware),
         packages=tuple(f"{p.name}={p.version}" for p in sorted((kernel.package, *others))),
     )
+
+
+def _trees(trees: Iterable[Path]) -> tuple[Path, ...]:
+    """Keep each tree once: packages that are installed share one."""
+    return tuple(dict.fromkeys(trees))
 
 
 def _select(parts: _Parts) -> Selection:
     return select(
         parts.kernel.modules,
-        always=_names("modules-load.txt"),
-        hardware=_names("modules-hardware.txt"),
+        always=_list("data", "modules-load.txt"),
+        hardware=_list("data", "modules-hardware.txt"),
         firmware_trees=parts.firmware,
     )
 
 
-def _names(list_name: str) -> tuple[str, ...]:
-    data = resources.files("deploy_ramdisk").joinpath("data", list_name)
-    return read_names(data.read_text(encoding="utf-8"))
+def _list(*path: str) -> tuple[str, ...]:
+    return read_names(resources.files("deploy_ramdisk").joinpath(*path).read_text("utf-8"))
 
 
 def _segments(parts: _Parts, chosen: Selection) -> tuple[dict[str, Entry], ...]:

@@ -1,12 +1,12 @@
 """Put the deploy ramdisk together: from unpacked packages and our own scripts."""
 
 import lzma
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from deploy_ramdisk import cpio
+from deploy_ramdisk import cpio, trees
 from deploy_ramdisk.cpio import Entry
 from deploy_ramdisk.modules import ModuleTree
 from ironic_ilo.exception import ImageError
@@ -43,39 +43,40 @@ def _scripts() -> dict[str, Entry]:
     return entries
 
 
-def static_program_entry(program: str, trees: Iterable[Path]) -> Entry:
+def static_program_entry(program: str, roots: Iterable[Path]) -> Entry:
     """A program that needs no libraries, by its path in one of the trees."""
-    return cpio.file(_find(program, trees).read_bytes(), 0o755)
+    return _program(_find(program, roots))
 
 
-def program_entries(program: str, trees: Iterable[Path]) -> dict[str, Entry]:
+def program_entries(program: str, roots: Iterable[Path]) -> dict[str, Entry]:
     """A program and the shared libraries that it is linked with.
 
     :param program: its path in one of the trees, as ``usr/bin/wget``.
-    :param trees: unpacked packages: its own, and all that it depends on.
+    :param roots: unpacked packages: its own, and all that it depends on.
     :raises ImageError: a library is in none of them.
     """
-    roots = list(trees)
-    file = _find(program, roots)
-    entries = {program: cpio.file(file.read_bytes(), 0o755)}
-    loader = _find(_LOADER, roots)
-    entries[_LOADER] = cpio.file(loader.read_bytes(), 0o755)
+    file, loader = _find(program, roots), _find(_LOADER, roots)
+    entries = {program: _program(file), _LOADER: _program(loader)}
     for library in _linked(file, loader, roots):
-        entries[f"{_LIBRARIES}/{library.name}"] = cpio.file(library.read_bytes(), 0o755)
+        entries[f"{_LIBRARIES}/{library.name}"] = _program(library)
     return entries
 
 
-def _linked(program: Path, loader: Path, roots: Sequence[Path]) -> list[Path]:
+def _program(file: Path) -> Entry:
+    return cpio.file(file.read_bytes(), 0o755)
+
+
+def _linked(program: Path, loader: Path, roots: Iterable[Path]) -> list[Path]:
     """Ask the packages' own dynamic loader which libraries it would load."""
-    places = [root / prefix / _LIBRARIES for root in roots for prefix in ("", "usr")]
-    path = ":".join(str(place) for place in places if place.is_dir())
+    places = [place.resolve() for place in trees.find_all(_LIBRARIES, roots)]
+    path = ":".join(map(str, dict.fromkeys(places)))
     argv: list[str | Path] = [loader, "--inhibit-cache", "--library-path", path, "--list", program]
     listed = execute(argv, timeout=_SECONDS_TO_LINK).stdout
     # "libz.so.1 => /path/libz.so.1 (0x…)"; the kernel's own vdso and the loader have no such path.
     found = [Path(line.split()[2]) for line in listed.splitlines() if " => /" in line]
     libraries = [library for library in found if library.name != PurePosixPath(_LOADER).name]
     for library in libraries:
-        if not any(library.is_relative_to(root) for root in roots):
+        if library.resolve().parent not in places:
             raise ImageError(f"{library.name} of {program.name} is in none of its packages.")
     return libraries
 
@@ -113,7 +114,7 @@ def _compress(entries: Mapping[str, Entry]) -> bytes:
 
 
 def _find(path: str, roots: Iterable[Path]) -> Path:
-    for root in roots:
-        if (root / path).is_file():
-            return root / path
-    raise ImageError(f"{path} is in none of the packages that should have it.")
+    found = trees.find(path, roots)
+    if found is None:
+        raise ImageError(f"{path} is in none of the packages that should have it.")
+    return found

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy_ramdisk import trees
 from deploy_ramdisk.modules import ModuleTree
-from deploy_ramdisk.packages import Package, PackageCache
+from deploy_ramdisk.packages import Package, PackageSource
 from ironic_ilo.exception import ImageError, InvalidInput
 from ironic_ilo.execute import execute
 
-_METAPACKAGE = "linux-image-amd64"
+METAPACKAGE = "linux-image-amd64"
+_PREFIX = "linux-image-"
 _SECONDS_TO_INDEX = 120.0
 
 
@@ -29,40 +31,44 @@ class Kernel:
         return self.modules.directory.name
 
 
-def fetch_kernel(cache: PackageCache) -> Kernel:
-    """Fetch and unpack the kernel that apt offers, unless that was done before.
+def fetch_kernel(source: PackageSource) -> Kernel:
+    """Have the kernel at hand that the metapackage stands for.
 
-    :raises InvalidInput: apt does not offer it.
+    :raises InvalidInput: it is not to be had.
     :raises ImageError: the package is not what it should be.
     :raises ProcessError: downloading or unpacking failed.
     """
-    package = cache.find(_package_name(cache))
-    tree = cache.unpack(package, _index_modules)
-    modules = _modules_directory(tree)
-    image = tree / "boot" / f"vmlinuz-{modules.name}"
-    return Kernel(package, image, ModuleTree.read(modules))
+    package = source.find(_package_name(source))
+    version = package.name.removeprefix(_PREFIX)
+    tree = source.unpack(package, lambda unpacked: _index_modules(unpacked, version))
+    image = _find(f"boot/vmlinuz-{version}", tree)
+    return Kernel(package, image, ModuleTree.read(_modules(version, tree)))
 
 
-def _package_name(cache: PackageCache) -> str:
+def _package_name(source: PackageSource) -> str:
     """Name the package behind the metapackage, ``linux-image-<version>-amd64``."""
-    depends = cache.dependencies([_METAPACKAGE]).get(_METAPACKAGE, ())
-    kernels = [name for name in depends if name.startswith("linux-image-")]
+    depends = source.dependencies([METAPACKAGE]).get(METAPACKAGE, ())
+    kernels = [name for name in depends if name.startswith(_PREFIX)]
     if len(kernels) != 1:
         raise InvalidInput(
-            f"apt does not offer {_METAPACKAGE} as one kernel package: "
+            f"{METAPACKAGE} is not to be had as one kernel package: "
             f"{', '.join(kernels) or 'none'}.",
             hint="Use a Debian amd64 machine whose package lists are there (apt-get update).",
         )
     return kernels[0]
 
 
-def _index_modules(tree: Path) -> None:
-    version = _modules_directory(tree).name
-    execute(["depmod", "--basedir", tree, version], timeout=_SECONDS_TO_INDEX)
+def _index_modules(tree: Path, version: str) -> None:
+    found = _modules(version, tree)
+    execute(["depmod", "--basedir", tree, found.name], timeout=_SECONDS_TO_INDEX)
 
 
-def _modules_directory(tree: Path) -> Path:
-    found = sorted(tree.glob("lib/modules/*")) or sorted(tree.glob("usr/lib/modules/*"))
-    if len(found) != 1:
-        raise ImageError(f"The kernel package has {len(found)} directories of modules, not one.")
-    return found[0]
+def _modules(version: str, tree: Path) -> Path:
+    return _find(f"lib/modules/{version}", tree)
+
+
+def _find(path: str, tree: Path) -> Path:
+    found = trees.find(path, [tree])
+    if found is None:
+        raise ImageError(f"The kernel's package has no {path}.")
+    return found

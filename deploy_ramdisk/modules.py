@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ironic_ilo.exception import InvalidInput
 from ironic_ilo.execute import execute
 
 _SECONDS_TO_READ = 10.0
@@ -75,15 +74,8 @@ class ModuleTree:
         return wanted
 
 
-def read_names(text: str) -> tuple[str, ...]:
-    """Read a list of module names; ``#`` starts a comment.
-
-    :raises InvalidInput: a name stands in it twice.
-    """
-    names = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise InvalidInput(f"Named twice in a list of modules: {', '.join(doubled)}")
+def as_module_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Spell names as the kernel does; people may write a dash for an underscore."""
     return tuple(name.replace("-", "_") for name in names)
 
 

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy_ramdisk.modules import ModuleTree
+from deploy_ramdisk import trees
+from deploy_ramdisk.modules import ModuleTree, as_module_names
 from ironic_ilo.exception import ImageError
-
-# Where Debian's firmware packages have it, before and after the merge of /lib into /usr.
-_FIRMWARE_PLACES = ("lib/firmware", "usr/lib/firmware")
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def select(
     :param firmware_trees: unpacked firmware packages.
     :raises ImageError: the kernel lacks one of the first.
     """
-    needed, drivers = tuple(always), tuple(hardware)
+    needed, drivers = as_module_names(always), as_module_names(hardware)
     if lacking := tree.lacks(needed):
         raise ImageError(
             f"Kernel {tree.directory.name} has no module named {', '.join(lacking)}, which no "
@@ -65,11 +63,7 @@ def select(
     )
 
 
-def _find(names: Iterable[str], trees: Iterable[Path]) -> dict[str, Path]:
-    places = [tree / place for tree in trees for place in _FIRMWARE_PLACES]
-    return {
-        name: place / name
-        for name in sorted(names)
-        for place in places
-        if (place / name).is_file()
-    }
+def _find(names: Iterable[str], firmware_trees: Iterable[Path]) -> dict[str, Path]:
+    places = list(firmware_trees)
+    files = {name: trees.find(f"lib/firmware/{name}", places) for name in sorted(names)}
+    return {name: file for name, file in files.items() if file is not None}

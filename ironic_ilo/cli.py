@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve_images(subparsers)
-    deploy_ramdisk.cli.add_parser(subparsers)
+    deploy_ramdisk.cli.add_parsers(subparsers)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import deploy_ramdisk
 from deploy_ramdisk.builder import build_deploy_iso
+from deploy_ramdisk.package_cache import PackageCache, default_cache_dir
 from ironic_ilo import images
 from lab import cache
 
@@ -20,4 +21,4 @@ def build_cached_deploy_iso() -> Path:
 
 
 def _build(target: Path) -> None:
-    build_deploy_iso(target / "deploy.iso")
+    build_deploy_iso(target / "deploy.iso", PackageCache(default_cache_dir()))

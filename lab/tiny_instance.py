@@ -8,10 +8,9 @@ import shutil
 from pathlib import Path
 
 from deploy_ramdisk import cpio, initramfs
-from deploy_ramdisk.builder import default_cache_dir
 from deploy_ramdisk.kernel import fetch_kernel
 from deploy_ramdisk.modules import ModuleTree
-from deploy_ramdisk.packages import PackageCache
+from deploy_ramdisk.package_cache import PackageCache, default_cache_dir
 from lab import cache
 from lab.instance_image import InstanceImage, make_root_image
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from deploy_ramdisk.modules import ModuleTree, read_names
-from ironic_ilo.exception import InvalidInput
+from deploy_ramdisk.modules import ModuleTree, as_module_names
 from tests.unit.deploy_ramdisk.module_tree import make_module_tree
 
 MODULES = {
@@ -32,7 +31,7 @@ def test_closure_has_what_modules_depend_on_directly_and_indirectly(tree):
 
 def test_names_with_a_dash_are_found(tree):
     assert tree.closure(["bnx2x"]) == ("bnx2x", "crc_ccitt", "mdio")
-    assert tree.closure(read_names("usb-storage")) == tree.closure(["usb_storage"])
+    assert tree.closure(as_module_names(["usb-storage"])) == tree.closure(["usb_storage"])
 
 
 def test_tells_built_in_from_missing(tree):
@@ -53,16 +52,3 @@ def test_indexes_keep_the_lines_of_chosen_modules_alone(tree):
 
 def test_firmware_is_what_modinfo_says(tree):
     assert tree.firmware(["bnx2x", "mdio"]) == {"bnx2x": ("bnx2x/e1.fw", "bnx2x/e2.fw")}
-
-
-def test_lists_may_have_comments_and_several_names_a_line():
-    assert read_names("# Storage\nhpsa smartpqi # Gen8 to Gen11\n\nusb-storage\n") == (
-        "hpsa",
-        "smartpqi",
-        "usb_storage",
-    )
-
-
-def test_a_list_that_names_a_module_twice_is_refused():
-    with pytest.raises(InvalidInput, match="tg3"):
-        read_names("tg3 hpsa\ntg3\n")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy_ramdisk.kernel import fetch_kernel
-from deploy_ramdisk.packages import Package, PackageCache
+from deploy_ramdisk.package_cache import PackageCache
+from deploy_ramdisk.packages import Package
 from ironic_ilo.exception import ImageError, InvalidInput, ProcessError
 from tests.unit.deploy_ramdisk.module_tree import VERSION, make_module_tree
 
@@ -69,7 +70,7 @@ def test_a_package_is_fetched_and_unpacked_once(pool, cache, tmp_path):
     (tmp_path / "tree/bin/program").write_text("v1")
     make_package(pool, "tool", "1:2.0-3", tmp_path / "tree")
     (package,) = cache.resolve(["tool"])
-    assert package == Package("tool", "1:2.0-3", "tool_1%3a2.0-3_amd64.deb")
+    assert package == Package("tool", "1:2.0-3", "amd64")
     first = cache.unpack(package)
     assert (first / "bin/program").read_text() == "v1"
     assert cache.unpack(package) == first
@@ -150,5 +151,5 @@ def test_a_metapackage_without_one_kernel_is_refused(pool, cache, depends):
 def test_a_kernel_package_without_modules_is_refused(pool, cache, tmp_path):
     (tmp_path / "tree").mkdir()
     offer_kernel(pool, tmp_path / "tree", f"linux-image-{VERSION}")
-    with pytest.raises(ImageError, match="has 0 directories of modules"):
+    with pytest.raises(ImageError, match=f"has no lib/modules/{VERSION}"):
         fetch_kernel(cache)
