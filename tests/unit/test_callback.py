@@ -187,8 +187,11 @@ class TestValidation:
             callback.validate_callback(self.make_task("pass_deploy_info"))
 
     def test_pass_deploy_info_needs_our_vendor_interface_and_a_heartbeat_none(self, configure):
+        configure("ramdisk_callback", "pass_deploy_info", "ilo")
+        configure("auth_strategy", "noauth")
         with pytest.raises(exception.InvalidParameterValue, match="set it to ilo"):
             callback.validate_callback(self.make_task())
+        configure("auth_strategy", "keystone")
         configure("ramdisk_callback", "heartbeat", "ilo")
         callback.validate_callback(self.make_task())
 
