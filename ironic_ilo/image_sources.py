@@ -103,10 +103,13 @@ def show_href(href: str) -> str:
 
 
 def describe(error: Exception, href: str) -> str:
-    """Tell an error as part of a sentence, without the part of a URL that may be a signature."""
-    query = urlsplit(href).query
+    """Tell an error as part of a sentence, without what may be secret in a URL."""
     text = str(error).rstrip(".")
-    return text.replace(query, "...") if query else text
+    parts = urlsplit(href)
+    for secret in (parts.query, parts.netloc.rpartition("@")[0]):
+        if secret:
+            text = text.replace(secret, "...")
+    return text
 
 
 def _read_properties(task: Any) -> dict[str, str]:

@@ -105,7 +105,7 @@ def _require_object(store: ObjectStore, name: str) -> str:
 def _locate_image(task: Any, store: ObjectStore, href: str) -> tuple[str, str]:
     """Find, or make, the object with an image of Glance's; tell its container and name."""
     image = glance.show_image(task, href)
-    container = _name_glance_container(image.id)
+    container = name_glance_container(image.id)
     if _is_stored(store, container, image):
         return container, image.id
     name = f"iso-{hashlib.sha256(image.hash_value.encode()).hexdigest()[:_HASH_LENGTH]}"
@@ -132,7 +132,7 @@ def _is_stored(store: ObjectStore, container: str, image: glance.Image) -> bool:
     return info is not None and info.size == image.size
 
 
-def _name_glance_container(image_id: str) -> str:
+def name_glance_container(image_id: str) -> str:
     """Name the container of Swift in which Glance keeps an image, if it does."""
     container = str(CONF.glance.swift_container)
     characters = CONF.glance.swift_store_multiple_containers_seed
