@@ -140,7 +140,7 @@ def write_deploy_image(
     image: Path,
     image_format: ImageFormat,
     *,
-    ephemeral_format: FileSystemType = FileSystemType.EXT4,
+    ephemeral_format: FileSystemType | None = None,
     preserve_ephemeral: bool = False,
     on_progress: ProgressCallback,
     timeout: float,
@@ -148,7 +148,7 @@ def write_deploy_image(
 ) -> WriteReport:
     """Make a node's disk what a layout and an image say, whatever was on it.
 
-    :param ephemeral_format: of the ephemeral partition, when the layout has one.
+    :param ephemeral_format: of the layout's ephemeral partition; ``None``: no file system.
     :param preserve_ephemeral: write neither to the ephemeral partition nor to the partition
         table, which must be the layout's already.
     :param on_progress: called at the begin of each stage and then at most every 2 s, in this
@@ -165,10 +165,12 @@ def write_deploy_image(
     write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
     if preserve_ephemeral:
         _require_same_layout(write, layout)
-        wipe = partitions.wipe_extents(layout, info.virtual_size, preserve_ephemeral=True)
+    wipe = partitions.wipe_extents(
+        layout, info.virtual_size, preserve_ephemeral=preserve_ephemeral
+    )
+    if ephemeral_format is None or preserve_ephemeral:
         _wipe(write, layout, wipe)
     else:
-        wipe = partitions.wipe_extents(layout, info.virtual_size)
         _wipe_and_format(write, layout, wipe, ephemeral_format)
     with write.stage(Stage.WRITE):
         qemu_img.convert(
@@ -281,8 +283,7 @@ def _wipe_and_format(
 ) -> None:
     ephemeral = layout.find(Role.EPHEMERAL)
     if ephemeral is None:
-        _wipe(write, layout, wipe)
-        return
+        raise InvalidInput("There is a format for an ephemeral partition, and the layout has none")
     made = file_systems.make_file_system(kind, ephemeral.size, label=partitions.EPHEMERAL_LABEL)
     with made as file_system:
         zeroed = [Extent(ephemeral.start + e.start, e.size) for e in file_system.written]

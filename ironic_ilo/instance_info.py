@@ -9,6 +9,7 @@ from ironic.common import exception
 from ironic.common.i18n import _
 from ironic.drivers.modules import deploy_utils
 
+from ironic_ilo.file_systems import FileSystemType
 from ironic_ilo.qemu_img import ImageFormat
 
 IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
@@ -19,12 +20,17 @@ class InstanceInfo:
     """What a node's ``instance_info`` asks for, checked.
 
     :ivar image_format: ``raw`` or ``qcow2`` when ``image_disk_format`` says so, else ``None``.
+    :ivar ephemeral_format: ``None`` without an ephemeral partition.
+    :ivar preserve_ephemeral: neither partition the disk nor format the ephemeral partition.
     """
 
     image_source: str
     root_mib: int
     swap_mib: int
+    ephemeral_mib: int
     image_format: str | None
+    ephemeral_format: FileSystemType | None
+    preserve_ephemeral: bool
 
 
 def parse_instance_info(node: Any) -> InstanceInfo:
@@ -39,10 +45,39 @@ def parse_instance_info(node: Any) -> InstanceInfo:
     image_format = given.get("image_disk_format")
     if image_format not in (None, *IMAGE_FORMATS):
         raise invalid(node, _("image_disk_format must be raw or qcow2"))
-    if info["root_mb"] <= 0 or info["swap_mb"] < 0:
-        raise invalid(node, _("root_gb must be positive, and swap_mb not negative"))
+    if info["root_mb"] <= 0 or info["swap_mb"] < 0 or info["ephemeral_mb"] < 0:
+        raise invalid(
+            node, _("root_gb must be positive, and neither swap_mb nor ephemeral_gb negative")
+        )
+    if info["preserve_ephemeral"] and not info["ephemeral_mb"]:
+        raise invalid(
+            node,
+            _("preserve_ephemeral is set, but there is nothing to preserve: ephemeral_gb is 0"),
+        )
     _require_checksum(node)
-    return InstanceInfo(info["image_source"], info["root_mb"], info["swap_mb"], image_format)
+    return InstanceInfo(
+        image_source=info["image_source"],
+        root_mib=info["root_mb"],
+        swap_mib=info["swap_mb"],
+        ephemeral_mib=info["ephemeral_mb"],
+        image_format=image_format,
+        ephemeral_format=_read_ephemeral_format(node, info),
+        preserve_ephemeral=info["preserve_ephemeral"],
+    )
+
+
+def _read_ephemeral_format(node: Any, info: Mapping[str, Any]) -> FileSystemType | None:
+    """Read it; by default it is ``[pxe]default_ephemeral_format``, as in all of Ironic."""
+    if not info["ephemeral_mb"]:
+        return None
+    try:
+        return FileSystemType(info["ephemeral_format"])
+    except ValueError:
+        raise invalid(
+            node,
+            _("ephemeral_format is %(given)s, and must be one of %(known)s")
+            % {"given": info["ephemeral_format"], "known": ", ".join(FileSystemType)},
+        ) from None
 
 
 def _refuse_unsupported(node: Any, info: Mapping[str, Any]) -> None:
@@ -54,14 +89,8 @@ def _refuse_unsupported(node: Any, info: Mapping[str, Any]) -> None:
                 "image_type=partition and boot_iso, for a partition image"
             ),
         )
-    unsupported = {
-        "ephemeral_gb": info.get("ephemeral_mb"),
-        "configdrive": info.get("configdrive"),
-        "preserve_ephemeral": info.get("preserve_ephemeral"),
-    }
-    for name, value in unsupported.items():
-        if value:
-            raise invalid(node, _("%s is not supported yet") % name)
+    if info.get("configdrive"):
+        raise invalid(node, _("configdrive is not supported yet"))
 
 
 def _require_checksum(node: Any) -> None:

@@ -53,8 +53,11 @@ def continue_deploy(task: Any) -> None:
     timeline.begin_stage(node, "write")
     with translated(node, "write the image"):
         _write(node, info, image, _find_target(node, callback))
-    # Ironic's own name for it; it goes when the instance is torn down.
+    # Ironic's own names for them; they go when the instance is torn down. By the second it finds,
+    # already when a rebuild is asked for, that preserve_ephemeral comes with another layout.
     node.set_driver_internal_info("root_uuid_or_disk_id", image.root_uuid)
+    sizes = {name: node.instance_info.get(name, 0) for name in deploy_utils.DISK_LAYOUT_PARAMS}
+    node.set_driver_internal_info("instance", sizes)
     node.save()
 
 
@@ -75,7 +78,12 @@ def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
 
 def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarget) -> None:
     size = disk.read_disk_size(target, timeout=CONF.ilo.write_stall_timeout)
-    layout = partitions.plan_layout(disk_size=size, root_mib=info.root_mib, swap_mib=info.swap_mib)
+    layout = partitions.plan_layout(
+        disk_size=size,
+        root_mib=info.root_mib,
+        swap_mib=info.swap_mib,
+        ephemeral_mib=info.ephemeral_mib,
+    )
 
     def show(progress: disk.Progress) -> None:
         timeline.show_progress(
@@ -92,6 +100,8 @@ def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarge
         layout,
         image.path,
         image.image_format,
+        ephemeral_format=info.ephemeral_format,
+        preserve_ephemeral=info.preserve_ephemeral,
         on_progress=show,
         timeout=CONF.ilo.write_timeout,
         stall_timeout=CONF.ilo.write_stall_timeout,

@@ -85,7 +85,8 @@ def test_driver_info(enrol, name, value):
         ("kernel", ...),
         ("swap_mb", -1),
         ("image_disk_format", "vmdk"),
-        ("ephemeral_gb", 1),
+        ("ephemeral_gb", -1),
+        ("preserve_ephemeral", True),
         ("configdrive", "SGVsbG8="),
     ],
 )

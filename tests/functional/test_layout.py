@@ -1,5 +1,6 @@
 """Layouts with an ephemeral partition, on disks too large and too dirty to be copied about."""
 
+import hashlib
 import os
 import random
 import shutil
@@ -47,7 +48,7 @@ CHECKS = {
 
 
 @pytest.fixture(scope="module")
-def tgtd() -> Iterator[Tgtd]:
+def daemon() -> Iterator[Tgtd]:
     with start_tgtd(f"{ADDRESS}:{find_free_port(ADDRESS)}", CONTROL_PORT) as running:
         yield running
 
@@ -56,7 +57,7 @@ MakeNode = Callable[..., Node]
 
 
 @pytest.fixture
-def make_node(tgtd: Tgtd, tmp_path: Path) -> Iterator[MakeNode]:
+def make_node(daemon: Tgtd, tmp_path: Path) -> Iterator[MakeNode]:
     with ExitStack() as stack:
 
         def make(size: int, **options: object) -> Node:
@@ -64,7 +65,7 @@ def make_node(tgtd: Tgtd, tmp_path: Path) -> Iterator[MakeNode]:
             path.touch()
             os.truncate(path, size)
             stack.callback(path.unlink)
-            return stack.enter_context(offered(tgtd, path, **options))
+            return stack.enter_context(offered(daemon, path, **options))
 
         yield make
 
@@ -121,18 +122,33 @@ def check(kind: FileSystemType, path: Path, layout: Layout) -> None:
 
 def copy_data(path: Path, part: Extent, cut: Path) -> None:
     """Copy an extent, and leave holes out."""
-    with path.open("rb") as source, cut.open("r+b") as target:
+    with cut.open("r+b") as target:
+        for start, content in read_data(path, part):
+            target.seek(start)
+            target.write(content)
+
+
+def read_data(path: Path, part: Extent) -> Iterator[tuple[int, bytes]]:
+    """Yield what an extent holds, in pieces and without holes, and where in it."""
+    with path.open("rb") as file:
         at = part.start
         while at < part.end:
             try:
-                at = os.lseek(source.fileno(), at, os.SEEK_DATA)
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
             except OSError:
                 return
-            end = min(os.lseek(source.fileno(), at, os.SEEK_HOLE), part.end)
-            while at < end:
-                size = min(MIB, end - at)
-                os.pwrite(target.fileno(), os.pread(source.fileno(), size, at), at - part.start)
-                at += size
+            end = min(os.lseek(file.fileno(), at, os.SEEK_HOLE), part.end)
+            for start in range(at, end, MIB):
+                yield start - part.start, os.pread(file.fileno(), min(MIB, end - start), start)
+            at = max(at, end)
+
+
+def digest_of(path: Path, part: Extent) -> str:
+    """Return another digest whenever anything was written to an extent's holes or data."""
+    digest = hashlib.sha256()
+    for start, content in read_data(path, part):
+        digest.update(f"{start} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 @pytest.mark.parametrize("kind", FileSystemType)
@@ -208,7 +224,7 @@ def find_changes(path: Path) -> Iterator[int]:
 def test_preserve_ephemeral_keeps_every_byte_of_it(make_node, image, tmp_path) -> None:
     node = make_node(DISK_SIZE)
     layout = plan(node)
-    write(node.target, layout, image)
+    write(node.target, layout, image, ephemeral_format=FileSystemType.EXT4)
     ephemeral, swap, root = layout.partitions
     # What the tenant, and a stranger in root and swap, have written since.
     soil(node.path, [ephemeral, swap, root])
@@ -234,18 +250,14 @@ def test_preserve_ephemeral_refuses_another_layout(make_node, image, swap_mib) -
         with node.path.open("r+b") as file:
             file.write(msdos.render_table(other, disk_signature=1))
         found = r"1 \(type 0x83, 32768 from 2048\), 2 \(type 0x82, 18432 "
-    before = digest(node.path)
+    before = digest_of(node.path, Extent(0, 64 * MIB))
 
     with pytest.raises(
         InvalidInput, match=rf"preserve_ephemeral needs.*partitions {found}.*Set ephemeral_gb"
     ):
         write(node.target, plan(node, ephemeral_mib=16), image, preserve_ephemeral=True)
 
-    assert digest(node.path) == before
-
-
-def digest(path: Path) -> str:
-    return run_tool("sha256sum", path).split()[0]
+    assert digest_of(node.path, Extent(0, 64 * MIB)) == before
 
 
 def test_preserve_ephemeral_knows_what_parted_has_made(make_node, image) -> None:
@@ -271,12 +283,12 @@ def test_a_missing_mkfs_names_its_package_before_any_write(
     missing = replace(maker, command=["mkfs.no-such", *maker.command[1:]])
     monkeypatch.setitem(file_systems._MAKERS, FileSystemType.XFS, missing)
     soil(node.path, [Extent(0, 64 * MIB)])
-    before = digest(node.path)
+    before = digest_of(node.path, Extent(0, 64 * MIB))
 
     with pytest.raises(DiskError, match=r"mkfs.no-such was not found.*package xfsprogs"):
         write(node.target, layout, image, ephemeral_format=FileSystemType.XFS)
 
-    assert digest(node.path) == before
+    assert digest_of(node.path, Extent(0, 64 * MIB)) == before
 
 
 def test_the_stages_of_a_write_are_shown(make_node, image) -> None:
@@ -284,9 +296,83 @@ def test_the_stages_of_a_write_are_shown(make_node, image) -> None:
     stages = []
 
     disk.write_deploy_image(
-        node.target, plan(node), image, "raw",
+        node.target, plan(node), image, "raw", ephemeral_format=FileSystemType.EXT4,
         on_progress=lambda progress: stages.append(progress.stage),
         timeout=SOON, stall_timeout=SOON,
     )  # fmt: skip
 
     assert list(dict.fromkeys(stages)) == list(Stage)
+
+
+@pytest.fixture
+def nova_node(node):
+    """Ask for what Nova asks for."""
+    node.set("instance_info/ephemeral_gb", "1")
+    node.set("instance_info/ephemeral_format", "xfs")
+    return node
+
+
+@pytest.fixture
+def large_disk(tmp_path: Path) -> Iterator[Path]:
+    """Make a disk with room for 1 GiB of ephemeral and as much of root."""
+    path = tmp_path / "disk"
+    path.touch()
+    os.truncate(path, 2100 * MIB)
+    soil(path, [Extent(0, 64 * MIB)])
+    yield path
+    path.unlink()
+
+
+def deploy(node, tgtd: Tgtd, path: Path) -> None:
+    """Be the ramdisk that offers a disk and calls back."""
+    node.wait("wait call-back")
+    ramdisk = node.find_ramdisk()
+    ramdisk.offer_disk(tgtd, path)
+    assert ramdisk.call_back().status_code == 200
+
+
+def test_novas_parameters_and_a_rebuild_through_ironic(cloud, nova_node, tgtd, large_disk) -> None:
+    node = nova_node
+    node.provision("active")
+    deploy(node, tgtd, large_disk)
+    node.wait("active")
+    layout = partitions.plan_layout(
+        disk_size=2100 * MIB, root_mib=1024, swap_mib=32, ephemeral_mib=1024
+    )
+    msdos.require_same_table(layout, read(large_disk, Extent(0, 512)))
+    check(FileSystemType.XFS, large_disk, layout)
+    soil(large_disk, [Extent(200 * MIB, MIB), Extent(layout.root.start, 20 * MIB)])
+    tenants = digest_of(large_disk, layout.partitions[0])
+
+    # Refused when it is asked for, and nothing is touched.
+    node.set("instance_info/preserve_ephemeral", True)
+    node.set("instance_info/ephemeral_gb", 2)
+    refused = node.try_provision("rebuild")
+    assert not refused.ok
+    assert "ephemeral_gb was 1 but requested value is 2" in refused.text
+    assert node.show()["provision_state"] == "active"
+
+    node.set("instance_info/ephemeral_gb", 1)
+    node.provision("rebuild")
+    deploy(node, tgtd, large_disk)
+    node.wait("active")
+    assert digest_of(large_disk, layout.partitions[0]) == tenants
+    image = cloud.artifacts.raw.read_bytes()
+    assert (read(large_disk, Extent(layout.root.start, len(image))) == image) is True
+
+    # Another disk than it was: only the disk itself tells.
+    with large_disk.open("r+b") as file:
+        file.write(bytes(512))
+    before = digest_of(large_disk, Extent(0, 2100 * MIB))
+    node.provision("rebuild")
+    deploy(node, tgtd, large_disk)
+    error = node.wait("deploy failed")["last_error"]
+    assert "preserve_ephemeral needs the disk partitioned as it was" in error
+    assert "has the partitions none" in error
+    assert digest_of(large_disk, Extent(0, 2100 * MIB)) == before
+
+
+def read(path: Path, extent: Extent) -> bytes:
+    with path.open("rb") as file:
+        file.seek(extent.start)
+        return file.read(extent.size)

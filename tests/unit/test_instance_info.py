@@ -2,16 +2,68 @@
 
 import pytest
 from ironic.common import exception
+from ironic.conf import CONF
 
 from ironic_ilo import instance_image, instance_info
+from ironic_ilo.file_systems import FileSystemType
 from tests.unit.nodes import make_node
 
 
 def test_instance_info_is_read():
-    info = instance_info.parse_instance_info(make_node(swap_mb="512", image_disk_format="qcow2"))
-    assert info == instance_info.InstanceInfo(
-        "http://192.0.2.1/image.qcow2", root_mib=4096, swap_mib=512, image_format="qcow2"
+    node = make_node(
+        swap_mb="512",
+        ephemeral_gb="2",
+        ephemeral_format="xfs",
+        image_disk_format="qcow2",
+        preserve_ephemeral="True",
     )
+    assert instance_info.parse_instance_info(node) == instance_info.InstanceInfo(
+        "http://192.0.2.1/image.qcow2",
+        root_mib=4096,
+        swap_mib=512,
+        ephemeral_mib=2048,
+        image_format="qcow2",
+        ephemeral_format=FileSystemType.XFS,
+        preserve_ephemeral=True,
+    )
+
+
+def test_what_nova_leaves_out_has_ironics_defaults():
+    info = instance_info.parse_instance_info(make_node(ephemeral_gb=1))
+    assert info.ephemeral_format is FileSystemType.EXT4
+    assert (info.swap_mib, info.preserve_ephemeral) == (0, False)
+
+
+def test_the_default_ephemeral_format_is_ironics(request):
+    CONF.set_override("default_ephemeral_format", "xfs", group="pxe")
+    request.addfinalizer(lambda: CONF.clear_override("default_ephemeral_format", group="pxe"))
+    info = instance_info.parse_instance_info(make_node(ephemeral_gb=1))
+    assert info.ephemeral_format is FileSystemType.XFS
+
+
+def test_a_format_without_a_partition_does_not_matter():
+    info = instance_info.parse_instance_info(make_node(ephemeral_gb="0", ephemeral_format="ntfs"))
+    assert (info.ephemeral_mib, info.ephemeral_format) == (0, None)
+
+
+def test_an_unknown_ephemeral_format_is_shown_with_those_that_are_known():
+    node = make_node(ephemeral_gb=1, ephemeral_format="ntfs")
+    with pytest.raises(
+        exception.InvalidParameterValue,
+        match=f"{node.uuid}.*ephemeral_format is ntfs.*ext4, xfs, btrfs",
+    ):
+        instance_info.parse_instance_info(node)
+
+
+@pytest.mark.parametrize("name", ["ephemeral_gb", "swap_mb", "root_gb"])
+def test_preserve_ephemeral_with_another_layout_than_was_deployed_is_refused(name):
+    node = make_node(ephemeral_gb=2, swap_mb=64, preserve_ephemeral=True)
+    deployed = {"ephemeral_gb": 2, "swap_mb": 64, "root_gb": 4}
+    node.set_driver_internal_info("instance", deployed)
+    assert instance_info.parse_instance_info(node).preserve_ephemeral
+    node.set_driver_internal_info("instance", deployed | {name: 99})
+    with pytest.raises(exception.InvalidParameterValue, match=f"{name} was 99"):
+        instance_info.parse_instance_info(node)
 
 
 @pytest.mark.parametrize("name", ["image_source", "root_gb", "image_checksum"])
@@ -32,7 +84,9 @@ def test_file_needs_no_checksum():
         ("root_gb", "many"),
         ("swap_mb", -1),
         ("image_disk_format", "vmdk"),
-        ("ephemeral_gb", 1),
+        ("ephemeral_gb", -1),
+        ("ephemeral_gb", "much"),
+        ("preserve_ephemeral", "perhaps"),
         ("configdrive", "SGVsbG8="),
         ("preserve_ephemeral", True),
     ],
