@@ -58,10 +58,11 @@ _BMC_OPTS = [
 _STORE_OPTS = [
     cfg.BoolOpt(
         "use_web_server_for_images",
-        default=True,
+        default=False,
         help=_(
             "Publish floppy images and boot ISOs through this package's own image server "
-            "('ironic-ilo serve-images') rather than through Swift. Swift is not supported yet."
+            "('ironic-ilo serve-images') rather than through Swift, which the conductor uses "
+            "with the credentials in [swift]."
         ),
     ),
     cfg.StrOpt(
@@ -110,7 +111,11 @@ _STORE_OPTS = [
     cfg.StrOpt(
         "swift_ilo_container",
         default="ironic_ilo_container",
-        help=_("Container of the object store that holds floppy images and boot ISOs."),
+        help=_(
+            "Container of the object store that holds floppy images and boot ISOs. It is created "
+            "when it does not exist. Floppy images hold secrets: keep other objects elsewhere, "
+            "and let nobody but the conductor read it."
+        ),
     ),
     cfg.IntOpt(
         "deploy_helper_images_ttl",
@@ -120,8 +125,9 @@ _STORE_OPTS = [
         mutable=True,
         help=_(
             "Time, in minutes, after which floppy images and the URLs of floppy, deploy ISO "
-            "and boot ISO expire. It starts just before the server is powered on, and POST alone "
-            "can take ten minutes on large servers: 30 is safer."
+            "and boot ISO expire; with Swift, by X-Delete-After and as temporary URLs. It starts "
+            "just before the server is powered on, and POST alone can take ten minutes on large "
+            "servers: 30 is safer."
         ),
     ),
     cfg.IntOpt(

@@ -14,6 +14,7 @@ from oslo_utils import fileutils
 from ironic_ilo import conf, glance
 from ironic_ilo.exception import InvalidInput, StoreError
 from ironic_ilo.object_store import ObjectStore
+from ironic_ilo.swift import SwiftAPI
 from ironic_ilo.web_store import WebStore
 
 conf.register_opts(CONF)
@@ -33,10 +34,7 @@ def get_object_store() -> ObjectStore:
     :raises InvalidInput: the configuration is not complete.
     """
     if not CONF.ilo.use_web_server_for_images:
-        raise InvalidInput(
-            "[ilo]use_web_server_for_images is False, and Swift is not supported yet",
-            hint="Set it to True and run 'ironic-ilo serve-images'.",
-        )
+        return SwiftAPI()
     if not CONF.ilo.web_store_url:
         raise InvalidInput(
             "[ilo]web_store_url is not set",
