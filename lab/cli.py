@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +14,10 @@ from rich.console import Console
 from ironic_ilo.exception import Error, InvalidInput
 from lab.demo import Demo, Result
 from lab.keeper import Lab, find_lab, stop_lab
+from lab.openstack.keystone import ADMIN
 from lab.process import own_command
 from lab.report import reporting, timeline_table
-from lab.settings import Ports, Settings, default_directory
+from lab.settings import OPENSTACK, STANDALONE, Ports, Settings, default_directory
 from lab.signals import Stopped, stopped_by_signals
 from lab.status import print_nodes, read_status
 from lab.up import bring_up
@@ -80,14 +82,15 @@ def _add(
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    ports = Ports()
-    for name, port in (
-        ("api", ports.api),
-        ("image-server", ports.image_server),
-        ("control", ports.control),
-    ):
+    parser.add_argument(
+        "--services",
+        choices=(STANDALONE, OPENSTACK),
+        default=STANDALONE,
+        help="what Ironic works with: an image server, or Keystone, Glance and Swift (standalone)",
+    )
+    for name, port in asdict(Ports()).items():
         parser.add_argument(
-            f"--{name}-port", type=int, default=port, metavar="N", help=f"0: any ({port})"
+            Ports.option(name), type=int, default=port, metavar="N", help=f"0: any ({port})"
         )
     parser.add_argument(
         "--address",
@@ -106,9 +109,10 @@ def _node_count(text: str) -> int:
 def _settings(arguments: argparse.Namespace, nodes: int) -> Settings:
     return Settings(
         directory=arguments.dir.resolve(),
-        ports=Ports(arguments.api_port, arguments.image_server_port, arguments.control_port),
+        ports=Ports(**{name: getattr(arguments, f"{name}_port") for name in asdict(Ports())}),
         nodes=nodes,
         first_address=arguments.address,
+        services=arguments.services,
     )
 
 
@@ -176,10 +180,14 @@ def _print_result(console: Console, demo: Demo, result: Result) -> None:
 
 
 def _environment(lab: Lab) -> list[str]:
+    if lab.services.keystone is None:
+        variables = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": lab.services.api_url}
+    else:
+        variables = lab.services.keystone.environment(ADMIN)
+    commands = shlex.quote(str(own_command("baremetal").parent))
     return [
-        "export OS_AUTH_TYPE=none",
-        f"export OS_ENDPOINT={lab.services.api_url}",
-        f"export PATH={shlex.quote(str(own_command('baremetal').parent))}:$PATH",
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        f"export PATH={commands}:$PATH",
     ]
 
 

@@ -54,8 +54,10 @@ def create_database(schema: Schema, path: Path) -> str:
 def _make(schema: Schema, target: Path) -> None:
     config = target / "service.conf"
     write_config_file(config, {"database": {"connection": _url(_file(target))}})
-    command = [own_command(schema.command), "--config-file", config, schema.verb]
-    execute(command, timeout=_SECONDS_TO_MAKE)
+    execute(
+        [own_command(schema.command), "--config-file", config, schema.verb],
+        timeout=_SECONDS_TO_MAKE,
+    )
 
 
 def _file(directory: Path) -> Path:

@@ -99,7 +99,7 @@ class Demo:
         """Enrol a server, deploy and reboot it, and note what is seen."""
         (server, *_) = lab.services.servers.values()
         with (
-            connected(lab.services.api_url) as connection,
+            connected(lab.services) as connection,
             closing(Control(lab.services.control_url)) as control,
         ):
             with self._stage("enrol", f"Enrolling and validating {server.name}"):

@@ -14,6 +14,8 @@ from openstack.exceptions import SDKException
 from ironic_ilo.exception import ProcessError
 from lab.emulator import EmulatedServer
 from lab.instance_image import InstanceImage
+from lab.openstack.keystone import ADMIN
+from lab.services import Services
 
 _POLL_SECONDS = 0.5
 _SECONDS_TO_ENROL = 120.0
@@ -25,9 +27,15 @@ PollCallback = Callable[[ApiNode], None]
 
 
 @contextmanager
-def connected(api_url: str) -> Iterator[Connection]:
-    """Speak to an Ironic that asks nobody for a password."""
-    connection = Connection(auth_type="none", endpoint=api_url, app_name="ironic-ilo-lab")
+def connected(services: Services) -> Iterator[Connection]:
+    """Speak to Ironic, as the cloud's administrator if it asks who we are."""
+    if services.keystone is None:
+        connection = Connection(
+            auth_type="none", endpoint=services.api_url, app_name="ironic-ilo-lab"
+        )
+    else:
+        session = services.keystone.session(ADMIN, system=True)
+        connection = Connection(session=session, app_name="ironic-ilo-lab")
     try:
         yield connection
     finally:

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.config_file import Sections
 from lab.emulator import EmulatedServer, running_emulator
 from lab.image_server import running_image_server
-from lab.ironic_service import Sections, running_ironic, write_config
-from lab.settings import Settings
+from lab.ironic_service import starting_ironic, write_config
+from lab.openstack.cloud import plan_cloud, running_cloud
+from lab.openstack.keystone import KeystoneAccess
+from lab.settings import OPENSTACK, Settings
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,19 @@ class Services:
     """The services of a running lab.
 
     :ivar api_url: Ironic's API.
-    :ivar image_server_url: where virtual media are read from.
     :ivar config: Ironic's configuration file; it holds secrets.
     :ivar control_url: the emulator's control API.
     :ivar servers: the emulated servers by name.
+    :ivar health_urls: by what people call the service; a GET succeeds while it is up.
+    :ivar keystone: whom Ironic and the others ask about tokens, if they do.
     """
 
     api_url: str
-    image_server_url: str
     config: str
     control_url: str
     servers: dict[str, EmulatedServer]
+    health_urls: dict[str, str]
+    keystone: KeystoneAccess | None
 
     def as_dict(self) -> dict[str, Any]:
         """Give a form for JSON."""
@@ -37,29 +42,40 @@ class Services:
     def from_dict(cls, values: dict[str, Any]) -> "Services":
         """Undo :meth:`as_dict`."""
         servers = {name: EmulatedServer(**server) for name, server in values["servers"].items()}
-        return cls(**values | {"servers": servers})
+        keystone = values["keystone"] and KeystoneAccess.from_dict(values["keystone"])
+        return cls(**values | {"servers": servers, "keystone": keystone})
 
 
 @contextmanager
 def running_services(
     settings: Settings, *, file_paths: list[Path], options: Sections | None = None
 ) -> Iterator[Services]:
-    """Run Ironic, the image server and the emulated servers while the block runs.
+    """Run Ironic, what it needs, and the emulated servers while the block runs.
 
     :param settings: without a port 0.
     :param file_paths: directories whose files nodes may be deployed from.
     :param options: more options of Ironic, by section.
     :raises ProcessError: one could not be started; the end of its log is in the text.
     """
-    config = write_config(settings, file_paths=file_paths, options=options or {})
+    keystone = plan_cloud(settings) if settings.services == OPENSTACK else None
+    config = write_config(
+        settings, file_paths=file_paths, options=options or {}, keystone=keystone
+    )
     with ExitStack() as stack:
         emulator = stack.enter_context(running_emulator(settings))
-        stack.enter_context(running_image_server(settings, config))
-        stack.enter_context(running_ironic(settings, config))
+        ironic = stack.enter_context(starting_ironic(settings, config, keystone))
+        health_urls = {"ironic": settings.api_url, "emulator": f"{emulator.control_url}/servers"}
+        if keystone is None:
+            stack.enter_context(running_image_server(settings, config))
+            health_urls["image server"] = f"{settings.image_server_url}/healthz"
+        else:
+            health_urls |= stack.enter_context(running_cloud(settings, keystone))
+        ironic.wait()
         yield Services(
             api_url=settings.api_url,
-            image_server_url=settings.image_server_url,
             config=str(config),
             control_url=emulator.control_url,
             servers=emulator.servers,
+            health_urls=health_urls,
+            keystone=keystone,
         )

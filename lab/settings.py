@@ -4,7 +4,7 @@ import ipaddress
 import os
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from ironic_ilo.exception import InvalidInput
@@ -14,6 +14,14 @@ LOOPBACK = "127.0.0.1"
 ILO_PORT = 8443
 ISCSI_PORT = 3260
 
+STANDALONE = "standalone"
+OPENSTACK = "openstack"
+# The ports that each choice of services listens on.
+_PORTS_USED = {
+    STANDALONE: ("api", "image_server", "control"),
+    OPENSTACK: ("api", "control", "keystone", "glance", "swift", "memcached"),
+}
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -22,6 +30,20 @@ class Ports:
     api: int = 6385
     image_server: int = 8088
     control: int = 8090
+    keystone: int = 5000
+    glance: int = 9292
+    swift: int = 8080
+    memcached: int = 11211
+
+    @classmethod
+    def any_free(cls) -> "Ports":
+        """Leave the choice of all of them to the system."""
+        return cls(**{field.name: 0 for field in fields(cls)})
+
+    @staticmethod
+    def option(name: str) -> str:
+        """Name the option of the command line that sets one."""
+        return f"--{name.replace('_', '-')}-port"
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,8 @@ class Settings:
     :ivar nodes: how many servers there are.
     :ivar first_address: loopback address of the first server's iLO; the next ones follow it.
     :ivar machine: ``qemu``, or ``paper`` for servers that boot nothing.
+    :ivar services: ``standalone``, where Ironic asks nobody for a password and the image server
+        publishes images; or ``openstack``, with Keystone, Glance and Swift.
     """
 
     directory: Path
@@ -39,6 +63,7 @@ class Settings:
     nodes: int = 1
     first_address: str = "127.0.1.10"
     machine: str = "qemu"
+    services: str = STANDALONE
 
     @property
     def api_url(self) -> str:
@@ -73,20 +98,18 @@ def cache_directory() -> Path:
 
 
 def with_free_ports(settings: Settings) -> Settings:
-    """Choose a port wherever 0 is given, and check that the others are free.
+    """Choose a port wherever 0 is given, and check that the others that are used are free.
 
     The services cannot be handed a socket, so a port may be taken again before they listen.
 
     :raises InvalidInput: a port is in use.
     """
-    wanted = settings.ports
     with ExitStack() as probes:
-        ports = Ports(
-            api=_bind(probes, wanted.api, "--api-port"),
-            image_server=_bind(probes, wanted.image_server, "--image-server-port"),
-            control=_bind(probes, wanted.control, "--control-port"),
-        )
-    return replace(settings, ports=ports)
+        chosen = {
+            name: _bind(probes, getattr(settings.ports, name), Ports.option(name))
+            for name in _PORTS_USED[settings.services]
+        }
+    return replace(settings, ports=replace(settings.ports, **chosen))
 
 
 def _bind(probes: ExitStack, port: int, option: str) -> int:

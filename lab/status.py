@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import requests
 from rich.console import Console
 from rich.table import Table
 
 from lab.emulator import Control
 from lab.keeper import Lab
 from lab.node import connected
-
-_SECONDS_FOR_ANSWER = 5.0
+from lab.probe import answers
 
 
 def read_status(lab: Lab) -> dict[str, Any]:
@@ -18,18 +16,14 @@ def read_status(lab: Lab) -> dict[str, Any]:
 
     :returns: ``directory``; ``services``, each ``name``, ``url``, ``answers``; and ``nodes``.
     """
-    services = lab.services
-    urls = {
-        "ironic": services.api_url,
-        "image server": f"{services.image_server_url}/healthz",
-        "emulator": f"{services.control_url}/servers",
-    }
+    services = [
+        {"name": name, "url": url, "answers": answers(url)}
+        for name, url in lab.services.health_urls.items()
+    ]
     return {
         "directory": str(lab.directory),
-        "services": [
-            {"name": name, "url": url, "answers": _answers(url)} for name, url in urls.items()
-        ],
-        "nodes": _nodes(lab) if _answers(services.api_url) else [],
+        "services": services,
+        "nodes": _nodes(lab) if all(service["answers"] for service in services) else [],
     }
 
 
@@ -45,16 +39,9 @@ def print_nodes(console: Console, status: dict[str, Any]) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=_SECONDS_FOR_ANSWER).ok
-    except requests.RequestException:
-        return False
-
-
 def _nodes(lab: Lab) -> list[dict[str, Any]]:
     control = Control(lab.services.control_url)
-    with connected(lab.services.api_url) as connection:
+    with connected(lab.services) as connection:
         nodes = {str(node.name): node for node in connection.baremetal.nodes(details=True)}
     described = []
     for name, server in lab.services.servers.items():

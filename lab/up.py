@@ -33,7 +33,7 @@ def bring_up(settings: Settings, reporter: Reporter) -> None:
     deploy_iso, image = build_images(reporter)
     reporter.begin("Starting Ironic, image server and emulator")
     with kept_lab(settings, [deploy_iso.parent, image.directory]) as lab:
-        with connected(lab.services.api_url) as connection:
+        with connected(lab.services) as connection:
             for server in lab.services.servers.values():
                 reporter.begin(f"Enrolling {server.name}")
                 enrol(connection, server, deploy_iso).assign(image)

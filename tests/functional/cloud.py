@@ -60,13 +60,17 @@ class Cloud:
     session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
-        self.session.headers["X-OpenStack-Ironic-API-Version"] = API_VERSION
         self.control = Control(self.services.control_url)
+
+    def headers(self) -> dict[str, str]:
+        """Tell Ironic's API who calls, and what version it expects."""
+        return {"X-OpenStack-Ironic-API-Version": API_VERSION}
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         """Call Ironic's API; the caller judges the reply."""
+        url = f"{self.services.api_url}/v1/{path}"
         return self.session.request(
-            method, f"{self.services.api_url}/v1/{path}", json=body, timeout=TIMEOUT
+            method, url, json=body, headers=self.headers(), timeout=TIMEOUT
         )
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:

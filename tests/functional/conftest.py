@@ -19,6 +19,17 @@ TGT_CONTROL_PORT = 6010
 MIB = 1024 * 1024
 # A little more than swap and root take.
 DISK_MIB = 1100
+# Of Ironic, in the labs of these tests.
+OPTIONS = {
+    "DEFAULT": {"debug": True},
+    "conductor": {
+        "deploy_callback_timeout": 60,
+        "check_provision_state_interval": 2,
+        # Nodes come and go here; one that is half removed must not be powered on again.
+        "sync_power_state_interval": 0,
+    },
+    "ilo": {"client_timeout": 20, "busy_timeout": 60},
+}
 
 
 @pytest.fixture(scope="session")
@@ -54,23 +65,13 @@ def cloud(tmp_path_factory, artifacts) -> Iterator[Cloud]:
     settings = with_free_ports(
         Settings(
             tmp_path_factory.mktemp("cloud"),
-            ports=Ports(0, 0, 0),
+            ports=Ports.any_free(),
             nodes=2,
             first_address=FIRST_ADDRESS,
             machine="paper",
         )
     )
-    options = {
-        "DEFAULT": {"debug": True},
-        "conductor": {
-            "deploy_callback_timeout": 60,
-            "check_provision_state_interval": 2,
-            # Nodes come and go here; one that is half removed must not be powered on again.
-            "sync_power_state_interval": 0,
-        },
-        "ilo": {"client_timeout": 20, "busy_timeout": 60},
-    }
-    with running_services(settings, file_paths=[artifacts.directory], options=options) as services:
+    with running_services(settings, file_paths=[artifacts.directory], options=OPTIONS) as services:
         yield Cloud(settings.directory, services, artifacts)
 
 

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from lab.ironic_service import write_config
 from lab.keeper import find_lab, kept_lab, stop_lab
 from lab.settings import Ports, Settings, cache_directory, with_free_ports
 
-ANY = Ports(0, 0, 0)
+ANY = Ports.any_free()
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_free_ports_are_three_different_ones(tmp_path):
 def test_port_in_use_is_named_with_the_option_to_change_it(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = Settings(tmp_path, ports=Ports(0, port, 0))
+        settings = Settings(tmp_path, ports=replace(ANY, image_server=port))
         with pytest.raises(InvalidInput, match=rf"Port {port} .*--image-server-port"):
             with_free_ports(settings)
 
