@@ -4,8 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 
 import bcrypt
@@ -13,15 +12,14 @@ import pytest
 import requests
 
 from ironic_ilo.callback import CALLBACK, NONCE
-from lab.config_file import write_config_file
 from lab.database import IRONIC, create_database
 from lab.emulator import running_emulator
 from lab.image_server import running_image_server
 from lab.ironic_service import write_config
-from lab.process import Program, own_command, running
 from lab.services import Services
 from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import Cloud, Node
+from tests.functional.conductor import SECONDS, Conductor, wait_until
 from tests.functional.test_deploy import assert_nothing_left
 from tests.tgt import Tgtd, start_tgtd
 
@@ -30,46 +28,6 @@ pytestmark = pytest.mark.functional
 FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.70"
 TGT_CONTROL_PORT = 6070
 USER, PASSWORD = "operator", secrets.token_urlsafe(16)
-SECONDS = 120
-
-
-@dataclass
-class Conductor:
-    """An Ironic that can be ended and started again on the same database."""
-
-    settings: Settings
-    config: Path
-    session: requests.Session
-    _running: ExitStack = field(default_factory=ExitStack)
-
-    def start(self, host: str) -> None:
-        """Start it under a host name."""
-        name = write_config_file(
-            self.config.with_name(f"{host}.conf"), {"DEFAULT": {"host": host}}
-        )
-        files = (f"--config-file={path}" for path in (self.config, name))
-        program = Program(
-            "Ironic",
-            [own_command("ironic"), *files],
-            self.settings.directory / "logs" / "ironic.log",
-        )
-        self._running.enter_context(running(program, is_ready=self._drives, timeout=SECONDS))
-
-    def _drives(self) -> bool:
-        try:
-            reply = self.session.get(f"{self.settings.api_url}/v1/drivers", timeout=SECONDS)
-        except requests.ConnectionError:
-            return False
-        return "ilo" in {driver["name"] for driver in reply.json().get("drivers", ())}
-
-    def stop(self) -> None:
-        """End it."""
-        self._running.close()
-
-    def restart(self, host: str = "lab") -> None:
-        """End it, and start it again."""
-        self.stop()
-        self.start(host)
 
 
 def options(directory: Path) -> dict[str, dict[str, object]]:
@@ -115,10 +73,13 @@ def lab(tmp_path_factory, artifacts) -> Iterator[tuple[Cloud, Conductor]]:
         services = Services(
             settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
         )
-        conductor = Conductor(settings, config, session)
-        conductor.start("lab")
+        cloud = Cloud(directory, services, artifacts, session)
+        conductor = Conductor(
+            [config], directory / "logs" / "ironic.log", lambda: cloud.call("GET", "drivers")
+        )
+        conductor.start()
         try:
-            yield Cloud(directory, services, artifacts, session), conductor
+            yield cloud, conductor
         finally:
             conductor.stop()
 
@@ -169,6 +130,9 @@ def test_conductors_come_and_go_while_a_node_waits_and_when_it_is_active(
         answers.add(ramdisk.call_back().status_code)
         time.sleep(0.1)
     active = node.wait("active")
+    token = ramdisk.parameters["agent_token"]
+    for log in (cloud.directory / "logs").iterdir():
+        assert token not in log.read_text(errors="replace")
     # 409: the conductor is at work; 400: the deploy has just ended.
     assert answers <= {202, 400, 409}
     assert ramdisk.call_back().status_code == 400
@@ -177,22 +141,11 @@ def test_conductors_come_and_go_while_a_node_waits_and_when_it_is_active(
     # Another conductor takes the node over, and leaves its server alone.
     server, drives = node.emulated(), node.drives()
     conductor.restart("another")
-    wait_until(lambda: f"Conductor another taking over node {node.uuid}" in ironic_log(cloud))
+    wait_until(lambda: f"Conductor another taking over node {node.uuid}" in conductor.said())
     shown = node.wait("active")
     assert (shown["power_state"], shown["last_error"]) == ("power on", None)
     assert node.drives() == drives
     assert node.emulated()["starts"] == server["starts"]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def ironic_log(cloud):
-    return (cloud.directory / "logs" / "ironic.log").read_text()
 
 
 def assert_secrets_gone(shown):
@@ -200,7 +153,7 @@ def assert_secrets_gone(shown):
     assert not gone & set(shown["driver_internal_info"])
 
 
-def test_heartbeat_is_judged(lab, node):
+def test_heartbeat_is_judged(lab, conductor, node):
     ramdisk = node.boot_ramdisk()
     token = ramdisk.parameters["agent_token"]
     shown = node.show()["driver_internal_info"]
@@ -218,7 +171,7 @@ def test_heartbeat_is_judged(lab, node):
         assert (reply.status_code, reply.content) == (202, b""), what
     cloud, _conductor = lab
     said = f"heartbeat of node {node.uuid} came to nothing"
-    wait_until(lambda: ironic_log(cloud).count(said) == len(refused))
+    wait_until(lambda: conductor.said().count(said) == len(refused))
     assert node.show()["provision_state"] == "wait call-back"
 
     # Nor does pass_deploy_info get further, without a password and without the deploy key.

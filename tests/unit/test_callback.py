@@ -189,11 +189,13 @@ class TestValidation:
     def test_pass_deploy_info_needs_our_vendor_interface_and_a_heartbeat_none(self, configure):
         configure("ramdisk_callback", "pass_deploy_info", "ilo")
         configure("auth_strategy", "noauth")
-        with pytest.raises(exception.InvalidParameterValue, match="set it to ilo"):
-            callback.validate_callback(self.make_task())
+        without = self.make_task()
+        without.node.vendor_interface = "no-vendor"
+        with pytest.raises(exception.InvalidParameterValue, match=r"no-vendor, .* set it to ilo"):
+            callback.validate_callback(without)
         configure("auth_strategy", "keystone")
         configure("ramdisk_callback", "heartbeat", "ilo")
-        callback.validate_callback(self.make_task())
+        callback.validate_callback(without)
 
     def test_https_needs_a_ca(self, configure):
         configure("endpoint_override", "https://192.0.2.1", "service_catalog")
