@@ -26,6 +26,7 @@ from ironic_ilo.cli import main
 from ironic_ilo.exception import ProcessError
 from ironic_ilo.execute import execute
 from ironic_ilo.images import create_vfat_image
+from tests.e2e.installed_root import make_installed_root
 
 pytestmark = pytest.mark.e2e
 
@@ -53,6 +54,7 @@ class Call:
 
     path: str
     token: str | None
+    version: str | None
     body: dict[str, str]
 
 
@@ -88,7 +90,12 @@ def start_conductor(
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            call = Call(self.path, self.headers["X-Auth-Token"], json.loads(body))
+            call = Call(
+                self.path,
+                self.headers["X-Auth-Token"],
+                self.headers["X-OpenStack-Ironic-API-Version"],
+                json.loads(body),
+            )
             assert self.headers["Content-Type"] == "application/json"
             self._reply(*conductor.answer(call))
 
@@ -152,9 +159,11 @@ def boot(
     cards: Sequence[str] = ("e1000",),
     guest_address: str = "",
     callback_timeout: int = 300,
+    agent_token: str | None = None,
 ) -> Iterator[Machine]:
     """Start a machine with the deploy ISO and a floppy; kill it at the end.
 
+    :param agent_token: for a heartbeat.
     :param disks: QEMU's options; ``{disk}`` is a file.
     :param cards: models of network cards; the last is the one that is connected.
     """
@@ -171,6 +180,9 @@ def boot(
         "clock": str(int(time.time())),
         "callback_timeout": str(callback_timeout),
     }
+    if agent_token:
+        del parameters["deployment_key"]
+        parameters |= {"ramdisk_callback": "heartbeat", "agent_token": agent_token}
     conf = render_network_conf(network_data)
     network_file = {FILE_NAME: conf.encode()} if conf else {}
     floppy, disk, console = (directory / name for name in ("floppy.img", "disk.raw", "console"))
@@ -233,8 +245,10 @@ def static_network(address: str, netmask: str, kind: str) -> dict[str, object]:
 
 
 def test_build_is_small_reproducible_and_says_what_it_lacks(tmp_path, deploy_iso, capsys):
-    output = tmp_path / "again.iso"
-    assert main(["build-deploy-iso", "--json", "-o", str(output)]) == 0
+    """The same packages give the same bytes, be they fetched, or installed in an image."""
+    root, output = tmp_path / "root", tmp_path / "again.iso"
+    make_installed_root(root)
+    assert main(["build-deploy-iso", "--json", "--root", str(root), "-o", str(output)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert output.read_bytes() == deploy_iso.read_bytes()
     assert report["size"] == output.stat().st_size <= 24 << 20
@@ -276,6 +290,37 @@ def test_offers_the_disk_to_the_conductor_alone(tmp_path, deploy_iso):
             qemu_io(machine, "read 0 512", secret=machine.chap_secret, initiator=f"{CONDUCTOR}0")
         assert machine.key not in machine.said()
         assert machine.chap_secret not in machine.said()
+
+
+def test_repeats_its_heartbeat_until_the_deploy_is_over(tmp_path, deploy_iso):
+    token = secrets.token_urlsafe()
+    answers = ((409, b"{}"), (202, b""), (202, b""), (400, b"{}"))
+    with (
+        start_conductor(*answers) as conductor,
+        boot(
+            tmp_path, deploy_iso, f"http://10.0.2.2:{conductor.port}", agent_token=token
+        ) as machine,
+    ):
+        calls = conductor.wait_for_calls(len(answers))
+        assert len(calls) == len(answers)
+        assert {(call.path, call.version) for call in calls} == {
+            (f"/v1/heartbeat/{NODE}", "1.72"),
+        }
+        (body,) = {json.dumps(call.body) for call in calls}
+        told = json.loads(body)
+        assert json.loads(told.pop("agent_status_message")) == {
+            "address": "10.0.2.15",
+            "iqn": IQN,
+        }
+        assert told == {
+            "callback_url": "",
+            "agent_version": "ironic-ilo",
+            "agent_token": token,
+            "agent_status": "end",
+        }
+        # Refused by now, it still offers the disk: the conductor may be writing.
+        assert_writes_reach_the_disk(machine)
+        assert token not in machine.said()
 
 
 def assert_writes_reach_the_disk(machine: Machine) -> None:
