@@ -13,10 +13,13 @@ from typing import Any
 
 from ironic import objects
 from ironic.conf import CONF
+from oslo_log import log as logging
 
 from ironic_ilo import conf, image_sources, images, publisher, virtual_media
 from ironic_ilo.ironic_errors import translated
 from ironic_ilo.shared_iso import PREFIX, SharedIsos
+
+LOG = logging.getLogger(__name__)
 
 conf.register_opts(CONF)
 
@@ -149,11 +152,15 @@ def _take(task: Any) -> None:
         image_sources.fetch(task, "ramdisk", ramdisk)
         params = _kernel_params(node)
 
+        name = _name(node, kernel, ramdisk, params)
+
         def build() -> Path:
+            LOG.info(
+                "Building boot ISO %(name)s for node %(node)s", {"name": name, "node": node.uuid}
+            )
             images.create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, kernel_params=params)
             return iso
 
-        name = _name(node, kernel, ramdisk, params)
         _shared_isos(task.context).take(_NodeReference(node), name, build)
 
 
