@@ -1,7 +1,8 @@
 """An instance of a few MiB that is up in seconds, for tests: busybox on Debian's kernel.
 
 Its ramdisk mounts the root file system that the kernel command line names, as Debian's does, and
-the prompt comes from a program in there: seeing it proves that the image was written.
+the prompt comes from a program in there: seeing it proves that the image was written. When there
+is an ephemeral partition it counts the boots in there, and says so.
 """
 
 import shutil
@@ -35,6 +36,14 @@ exec switch_root /root /sbin/init
 """
 _SYSTEM_INIT = """\
 #!/bin/busybox sh
+PATH=/bin
+busybox mount -t proc proc /proc
+if device=$(busybox findfs LABEL=ephemeral0 2>/dev/null); then
+    busybox mount -t ext4 "$device" /mnt && echo boot >>/mnt/boots
+    boots=$(busybox wc -l </mnt/boots)
+    busybox sync
+    printf '\\ntiny: ephemeral0 has seen %s boots\\n' "$boots" >/dev/ttyS0
+fi
 while :; do
     printf '\\ntiny login: ' >/dev/ttyS0
     read -r name </dev/ttyS0
@@ -82,7 +91,7 @@ def _make_root(target: Path, busybox: bytes) -> None:
     program, init = target / "busybox", target / "init"
     program.write_bytes(busybox)
     init.write_text(_SYSTEM_INIT)
-    fill = f"mkdir bin dev sbin; install {program} bin/busybox; install {init} sbin/init"
+    fill = f"mkdir bin dev mnt proc sbin; install {program} bin/busybox; install {init} sbin/init"
     tree = target / "tree"
     make_root_image(tree, target / "root.qcow2", label="tiny", mib=_IMAGE_MIB, fill=fill)
     shutil.rmtree(tree)
