@@ -294,7 +294,7 @@ def test_offers_the_disk_to_the_conductor_alone(tmp_path, deploy_iso):
 
 def test_repeats_its_heartbeat_until_the_deploy_is_over(tmp_path, deploy_iso):
     token = secrets.token_urlsafe()
-    answers = ((409, b"{}"), (202, b""), (202, b""), (400, b"{}"))
+    answers = ((409, b"{}"), (202, b""), (400, b"{}"))
     with (
         start_conductor(*answers) as conductor,
         boot(
