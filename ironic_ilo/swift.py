@@ -418,24 +418,30 @@ def _delete_segments(connection: swiftclient.Connection, segments: list[_Segment
 
 
 def _find_key(connection: swiftclient.Connection, container: str) -> str:
-    for kind, ask in (
-        ("account", connection.head_account),
-        ("container", functools.partial(connection.head_container, container)),
-    ):
-        try:
-            headers = ask()
-        except ClientException as exc:
-            if exc.http_status != _FORBIDDEN:
-                raise
-            continue
-        for name in _KEYS:
-            if key := headers.get(f"x-{kind}-meta-{name}"):
-                return str(key)
-    raise StoreError(
-        f"Neither our account in Swift nor container {container} has a temporary URL key",
-        hint="As the user of [swift], set one: "
-        "openstack object store account set --property Temp-URL-Key=<32 random characters>",
-    )
+    account = _head_account(connection)
+    key = _key_in(account, "account") or _key_in(connection.head_container(container), "container")
+    if key is None:
+        raise StoreError(
+            f"Neither our account in Swift nor container {container} has a temporary URL key",
+            hint="As the user of [swift], set one: "
+            "openstack object store account set --property Temp-URL-Key=<32 random characters>",
+        )
+    return key
+
+
+def _head_account(connection: swiftclient.Connection) -> Mapping[str, str]:
+    try:
+        headers: Mapping[str, str] = connection.head_account()
+    except ClientException as exc:  # we may own no more than the container
+        if exc.http_status != _FORBIDDEN:
+            raise
+        return {}
+    return headers
+
+
+def _key_in(headers: Mapping[str, str], kind: str) -> str | None:
+    found = (headers.get(f"x-{kind}-meta-{name}") for name in _KEYS)
+    return next(filter(None, found), None)
 
 
 # Errors

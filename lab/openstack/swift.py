@@ -6,6 +6,7 @@ fork nor use syslog: each is one process that writes to its log.
 
 import array
 import configparser
+import functools
 import os
 import pwd
 import secrets
@@ -22,7 +23,7 @@ import swiftclient
 from swift.common.ring import RingData
 
 from ironic_ilo.exception import ProcessError
-from lab.process import Program, own_command, starting
+from lab.process import Program, starting
 from lab.settings import LOOPBACK
 
 _SECONDS_TO_START = 120.0
@@ -33,9 +34,17 @@ _SECONDS_BETWEEN_SWEEPS = 2
 _MEMCACHED_MEGABYTES = 16
 _DISCARD_PORT = 9
 
-# Modules of Swift and their daemons. The expirer finds the objects that are due in containers of
-# its own, which it only knows of once the updater has told the account of them.
-_DAEMONS = {"container.updater": "container-updater", "obj.expirer": "object-expirer"}
+_MODULES = {
+    "account-server": "account.server",
+    "container-server": "container.server",
+    "object-server": "obj.server",
+    "proxy-server": "proxy.server",
+    "container-updater": "container.updater",
+    "object-expirer": "obj.expirer",
+}
+# The expirer finds the objects that are due in containers of its own, which it only knows of once
+# the updater has told the account of them. Nobody waits for these two.
+_DAEMONS = ("container-updater", "object-expirer")
 
 Sections = Mapping[str, Mapping[str, object]]
 
@@ -115,9 +124,10 @@ def running_swift(
         # All at once: starting is mostly Python's, and each needs the others only later.
         waits = [_start(stack, *_memcached(files, memcached_port))]
         for kind, server_port in {**ports, "proxy": port}.items():
-            waits.append(_start(stack, *_server(files, kind, server_port)))
-        for module, name in _DAEMONS.items():
-            waits.append(_start(stack, _daemon(files, module, name), lambda: True))
+            is_ready = functools.partial(_is_healthy, server_port)
+            waits.append(_start(stack, _swift(files, f"{kind}-server"), is_ready))
+        for name in _DAEMONS:
+            waits.append(_start(stack, _swift(files, name), lambda: True))
         for wait in waits:
             wait()
         yield access
@@ -303,18 +313,8 @@ def _memcached(files: _Files, port: int) -> tuple[Program, Callable[[], bool]]:
     return Program("memcached", argv, files.logs / "memcached.log"), lambda: _accepts(port)
 
 
-def _server(files: _Files, kind: str, port: int) -> tuple[Program, Callable[[], bool]]:
-    name = f"{kind}-server"
-    program = Program(
-        f"Swift's {kind} server",
-        [own_command(f"swift-{name}"), files.directory / f"{name}.conf", "-v"],
-        files.logs / f"swift-{name}.log",
-    )
-    return program, lambda: _is_healthy(port)
-
-
-def _daemon(files: _Files, module: str, name: str) -> Program:
-    command = [sys.executable, "-m", "lab.openstack.swift_daemon", module]
+def _swift(files: _Files, name: str) -> Program:
+    command = [sys.executable, "-m", "lab.openstack.swift_program", _MODULES[name]]
     return Program(
         f"Swift's {name}",
         [*command, files.directory / f"{name}.conf", "-v"],
