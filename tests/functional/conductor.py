@@ -1,5 +1,8 @@
 """An Ironic besides the one of a lab, for what needs options of its own, or restarts."""
 
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,6 +29,7 @@ class Conductor:
     log: Path
     list_drivers: Callable[[], requests.Response]
     _running: ExitStack = field(default_factory=ExitStack)
+    _process: subprocess.Popen[bytes] | None = None
 
     def start(self, host: str = "lab") -> None:
         """Start it under a host name."""
@@ -33,7 +37,9 @@ class Conductor:
         write_config_file(named, {"DEFAULT": {"host": host}})
         files = (f"--config-file={path}" for path in (*self.config, named))
         program = Program("Ironic", [own_command("ironic"), *files], self.log)
-        self._running.enter_context(running(program, is_ready=self._drives, timeout=SECONDS))
+        self._process = self._running.enter_context(
+            running(program, is_ready=self._drives, timeout=SECONDS)
+        )
 
     def _drives(self) -> bool:
         try:
@@ -45,6 +51,13 @@ class Conductor:
     def stop(self) -> None:
         """End it."""
         self._running.close()
+
+    def kill(self) -> None:
+        """End it as a power failure does: it tidies up nothing."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(SECONDS)
+        self.stop()
 
     def restart(self, host: str = "lab") -> None:
         """End it, and start it again."""
