@@ -120,13 +120,13 @@ class _Parts:
 
 
 def _fetch(source: PackageSource, step: StepCallback) -> _Parts:
-    step("fetching and unpacking the kernel")
+    step("getting the kernel")
     kernel = fetch_kernel(source)
     step("resolving the other packages")
     userland = [name for name in _list(*_PACKAGE_LISTS, "required.txt") if name != METAPACKAGE]
     firmware = source.dependencies(_list(*_PACKAGE_LISTS, "firmware.txt"))
     others = source.resolve([*userland, *firmware])
-    step(f"fetching and unpacking {len(others)} packages")
+    step(f"getting {len(others)} packages")
     trees = {package.name: source.unpack(package) for package in others}
     return _Parts(
         kernel=kernel,
