@@ -53,8 +53,8 @@ def _package_name(source: PackageSource) -> str:
         raise InvalidInput(
             f"{METAPACKAGE} is not to be had as one kernel package: "
             f"{', '.join(kernels) or 'none'}.",
-            hint="It is a package of Debian for amd64: bring apt's lists up to date (apt-get update), "
-            "or install it in the root that was named.",
+            hint="It is a package of Debian for amd64: bring apt's lists up to date (apt-get "
+            "update), or install it in the root that was named.",
         )
     return kernels[0]
 
