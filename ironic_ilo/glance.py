@@ -194,6 +194,7 @@ def _translated(image_id: str) -> Iterator[None]:
 
 def _not_found(image_id: str) -> InvalidInput:
     return InvalidInput(
-        f"Glance has no image {image_id}, or does not show it to the project that deploys",
-        hint="Check its ID, and whom it is shared with ('openstack image show').",
+        f"Glance has no image {image_id}, or it is not shared with Ironic",
+        hint="Check its ID; make it public, or share it with the project of [glance] in "
+        "ironic.conf ('openstack image add project').",
     )

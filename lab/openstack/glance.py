@@ -21,6 +21,7 @@ from lab.settings import LOOPBACK
 # Of the images, in the account of Glance's project.
 CONTAINER = "glance"
 
+_BOOT_FORMATS = ("aki", "ari")
 # Comes with the package, beside the environment's commands.
 _PASTE_FILE = Path(sys.prefix, "etc/glance/glance-api-paste.ini")
 
@@ -65,6 +66,8 @@ def upload_image(
     """Upload a file as an image.
 
     :param session: of Keystone, for a project.
+    :param disk_format: ``aki`` for a kernel and ``ari`` for a ramdisk: as ``raw``, Glance takes a
+        kernel's first sector for a damaged partition table, and refuses it.
     :param properties: of the image, such as ``kernel_id``.
     :returns: the image's UUID.
     :raises SDKException: Glance refuses it.
@@ -77,8 +80,9 @@ def upload_image(
             name,
             data=file,
             disk_format=disk_format,
-            container_format="bare",
+            container_format=disk_format if disk_format in _BOOT_FORMATS else "bare",
             visibility=visibility,
+            allow_duplicates=True,
             meta=dict(properties),
         )
     return str(image.id)

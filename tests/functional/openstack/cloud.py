@@ -18,9 +18,11 @@ class OpenStackCloud(Cloud):
     """The services, seen by one user.
 
     :ivar user: of Keystone; the administrator acts for the whole cloud.
+    :ivar container: that Ironic publishes in.
     """
 
     user: str = ADMIN
+    container: str = CONTAINER
 
     def as_user(self, name: str) -> "OpenStackCloud":
         """See it all as another user."""
@@ -70,7 +72,7 @@ class OpenStackCloud(Cloud):
     def stored(self, prefix: str = "") -> list[str]:
         connection = self.swift()
         try:
-            _headers, listed = connection.get_container(CONTAINER, prefix=prefix)
+            _headers, listed = connection.get_container(self.container, prefix=prefix)
         except swiftclient.ClientException as error:
             if error.http_status != 404:
                 raise
@@ -80,7 +82,7 @@ class OpenStackCloud(Cloud):
 
     def _exists(self, connection: swiftclient.Connection, name: str) -> bool:
         try:
-            connection.head_object(CONTAINER, name)
+            connection.head_object(self.container, name)
         except swiftclient.ClientException as error:
             if error.http_status != 404:
                 raise
