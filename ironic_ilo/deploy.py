@@ -237,6 +237,7 @@ def _validate_configuration(task: Any) -> None:
     with translated(node, "use the [ilo] configuration"):
         deploy_secrets.derive(CONF.ilo.signing_key, node.uuid, nonce="")
         publisher.get_object_store()
+        publisher.warn_of_short_ttl()
         render_network_conf(task.driver.network.get_node_network_data(task))
 
 
