@@ -18,7 +18,9 @@ from lab.instance_image import InstanceImage
 from lab.keeper import KeptLab, kept_lab
 from lab.node import Node, connected, enrol
 from lab.report import Reporter, write_detail
+from lab.services import describe_services
 from lab.settings import Settings, cache_directory, with_free_ports
+from lab.sources import offer
 from lab.timeline import Timeline
 
 _SECONDS_TO_DEPLOY = 1200.0
@@ -102,9 +104,11 @@ class Demo:
             connected(lab.services) as connection,
             closing(Control(lab.services.control_url)) as control,
         ):
+            with self._stage("offer", "Offering the images to Ironic"):
+                sources = offer(lab.services, deploy_iso, image)
             with self._stage("enrol", f"Enrolling and validating {server.name}"):
-                node = enrol(connection, server, deploy_iso)
-                node.assign(image)
+                node = Node(connection, enrol(lab.services, server, sources))
+                node.assign(sources)
                 node.validate()
             log = Path(control.server(server.name)["console_log"])
             self._boot_twice(node, log, image)
@@ -170,7 +174,7 @@ class Demo:
     def _lab(self, settings: Settings, file_paths: list[Path]) -> Iterator[KeptLab]:
         """Run the services; starting and stopping them are stages, too."""
         with ExitStack() as stack:
-            with self._stage("start", "Starting Ironic, image server and emulator"):
+            with self._stage("start", f"Starting {describe_services(settings)}"):
                 lab = stack.enter_context(kept_lab(settings, file_paths))
             yield lab
             if not self._keep:

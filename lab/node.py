@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from openstack.baremetal.v1.node import Node as ApiNode
@@ -13,28 +12,30 @@ from openstack.exceptions import SDKException
 
 from ironic_ilo.exception import ProcessError
 from lab.emulator import EmulatedServer
-from lab.instance_image import InstanceImage
-from lab.openstack.keystone import ADMIN
+from lab.openstack.keystone import ADMIN, OWNER
 from lab.services import Services
+from lab.sources import Sources
 
 _POLL_SECONDS = 0.5
 _SECONDS_TO_ENROL = 120.0
 _SECONDS_TO_UNDEPLOY = 180.0
 _SECONDS_TO_REBOOT = 180.0
-_SWAP_MIB = 64
 
 PollCallback = Callable[[ApiNode], None]
 
 
 @contextmanager
-def connected(services: Services) -> Iterator[Connection]:
-    """Speak to Ironic, as the cloud's administrator if it asks who we are."""
+def connected(services: Services, user: str = OWNER) -> Iterator[Connection]:
+    """Speak to Ironic.
+
+    :param user: who we are, if it asks; by default the nodes' owner.
+    """
     if services.keystone is None:
         connection = Connection(
             auth_type="none", endpoint=services.api_url, app_name="ironic-ilo-lab"
         )
     else:
-        session = services.keystone.session(ADMIN, system=True)
+        session = services.keystone.session(user, system=user == ADMIN)
         connection = Connection(session=session, app_name="ironic-ilo-lab")
     try:
         yield connection
@@ -63,20 +64,9 @@ class Node:
         with _explained("Validating the node"):
             self.connection.baremetal.validate_node(self.uuid)
 
-    def assign(self, image: InstanceImage) -> None:
+    def assign(self, sources: Sources) -> None:
         """Say what is to be deployed on the node."""
-        instance_info = {
-            "image_source": _file_url(image.root),
-            # Ironic 39 cannot tell by itself what a file URL names: validating answers 500.
-            "image_type": "partition",
-            "image_os_hash_algo": "sha256",
-            "image_os_hash_value": image.checksum(),
-            "image_disk_format": "qcow2",
-            "kernel": _file_url(image.kernel),
-            "ramdisk": _file_url(image.ramdisk),
-            "root_gb": image.root_gib,
-            "swap_mb": _SWAP_MIB,
-        }
+        instance_info = sources.instance_info
         with _explained("Setting instance_info"):
             self.connection.baremetal.update_node(self.uuid, instance_info=instance_info)
 
@@ -123,30 +113,37 @@ class Node:
             raise ProcessError(f"Rebooting node {self.uuid} failed: {node.last_error}")
 
 
-def enrol(connection: Connection, server: EmulatedServer, deploy_iso: Path) -> Node:
-    """Make an emulated server a node, ``available`` for deploying.
+def enrol(services: Services, server: EmulatedServer, sources: Sources) -> str:
+    """Make an emulated server a node, ``available`` for deploying: the administrator's work.
 
+    :returns: the node's UUID.
     :raises ProcessError: Ironic refuses it, or cannot reach its iLO.
     """
-    with _explained(f"Enrolling {server.name}"):
-        created = connection.baremetal.create_node(
-            name=server.name, driver="ilo", driver_info=_driver_info(server, deploy_iso)
-        )
-        connection.baremetal.create_port(node_id=created.id, address=server.mac)
-    node = Node(connection, str(created.id))
-    node.move("manage", "manageable", timeout=_SECONDS_TO_ENROL)
-    node.move("provide", "available", timeout=_SECONDS_TO_ENROL)
-    return node
+    values: dict[str, Any] = {
+        "name": server.name,
+        "driver": "ilo",
+        "driver_info": _driver_info(server, sources.deploy_iso),
+    }
+    if services.keystone is not None:
+        values["owner"] = services.keystone.project_id(OWNER)
+    with connected(services, ADMIN) as connection:
+        with _explained(f"Enrolling {server.name}"):
+            created = connection.baremetal.create_node(**values)
+            connection.baremetal.create_port(node_id=created.id, address=server.mac)
+        node = Node(connection, str(created.id))
+        node.move("manage", "manageable", timeout=_SECONDS_TO_ENROL)
+        node.move("provide", "available", timeout=_SECONDS_TO_ENROL)
+    return node.uuid
 
 
-def _driver_info(server: EmulatedServer, deploy_iso: Path) -> dict[str, Any]:
+def _driver_info(server: EmulatedServer, deploy_iso: str) -> dict[str, Any]:
     return {
         "ilo_address": server.address,
         "client_port": server.port,
         "ilo_username": server.username,
         "ilo_password": server.read_password(),
         "ilo_verify_ca": server.certificate,
-        "deploy_iso": _file_url(deploy_iso),
+        "deploy_iso": deploy_iso,
         # QEMU forwards it; the address that the ramdisk has is known to QEMU alone.
         "iscsi_portal": server.iscsi_portal,
     }
@@ -157,10 +154,6 @@ def _has_failed(node: ApiNode) -> bool:
     state = str(node.provision_state)
     failed = state == "error" or state.endswith("failed")
     return failed or (state == "enroll" and bool(node.last_error))
-
-
-def _file_url(path: Path) -> str:
-    return path.resolve().as_uri()
 
 
 def _check_deadline(deadline: float, what: str) -> None:

@@ -46,6 +46,12 @@ class Services:
         return cls(**values | {"servers": servers, "keystone": keystone})
 
 
+def describe_services(settings: Settings) -> str:
+    """Name what :func:`running_services` starts."""
+    publisher = "Keystone, Glance, Swift" if settings.services == OPENSTACK else "image server"
+    return f"Ironic, {publisher} and emulator"
+
+
 @contextmanager
 def running_services(
     settings: Settings, *, file_paths: list[Path], options: Sections | None = None

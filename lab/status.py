@@ -8,6 +8,7 @@ from rich.table import Table
 from lab.emulator import Control
 from lab.keeper import Lab
 from lab.node import connected
+from lab.openstack.keystone import ADMIN
 from lab.probe import answers
 
 
@@ -41,7 +42,7 @@ def print_nodes(console: Console, status: dict[str, Any]) -> None:
 
 def _nodes(lab: Lab) -> list[dict[str, Any]]:
     control = Control(lab.services.control_url)
-    with connected(lab.services) as connection:
+    with connected(lab.services, ADMIN) as connection:
         nodes = {str(node.name): node for node in connection.baremetal.nodes(details=True)}
     described = []
     for name, server in lab.services.servers.items():

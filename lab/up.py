@@ -6,9 +6,11 @@ from lab.debian_image import build_debian_image
 from lab.deploy_iso import build_cached_deploy_iso
 from lab.instance_image import InstanceImage
 from lab.keeper import kept_lab
-from lab.node import connected, enrol
+from lab.node import Node, connected, enrol
 from lab.report import Reporter
+from lab.services import describe_services
 from lab.settings import Settings, cache_directory, with_free_ports
+from lab.sources import offer
 
 
 def build_images(reporter: Reporter) -> tuple[Path, InstanceImage]:
@@ -31,10 +33,12 @@ def bring_up(settings: Settings, reporter: Reporter) -> None:
     """
     settings = with_free_ports(settings)
     deploy_iso, image = build_images(reporter)
-    reporter.begin("Starting Ironic, image server and emulator")
+    reporter.begin(f"Starting {describe_services(settings)}")
     with kept_lab(settings, [deploy_iso.parent, image.directory]) as lab:
+        reporter.begin("Offering the images to Ironic")
+        sources = offer(lab.services, deploy_iso, image)
         with connected(lab.services) as connection:
             for server in lab.services.servers.values():
                 reporter.begin(f"Enrolling {server.name}")
-                enrol(connection, server, deploy_iso).assign(image)
+                Node(connection, enrol(lab.services, server, sources)).assign(sources)
         lab.leave_running()

@@ -92,6 +92,10 @@ class KeystoneAccess:
         )
         return Session(auth)
 
+    def project_id(self, name: str) -> str:
+        """Ask for the id of a user's project."""
+        return str(self.session(name).get_project_id())
+
     def environment(self, name: str) -> dict[str, str]:
         """Give the variables with which the OpenStack clients work as a user.
 

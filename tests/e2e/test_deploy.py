@@ -9,9 +9,10 @@ import pytest
 
 from lab.console import wait_for_text
 from lab.emulator import Control
-from lab.node import connected, enrol
+from lab.node import Node, connected, enrol
 from lab.services import running_services
 from lab.settings import Ports, Settings, with_free_ports
+from lab.sources import offer
 
 pytestmark = pytest.mark.e2e
 
@@ -55,8 +56,9 @@ def test_image_on_a_dirty_disk_is_the_source_byte_for_byte(tmp_path, deploy_iso,
     ):
         control = Control(services.control_url)
         console = Path(control.server("node-0")["console_log"])
-        node = enrol(connection, services.servers["node-0"], deploy_iso)
-        node.assign(tiny_instance)
+        sources = offer(services, deploy_iso, tiny_instance)
+        node = Node(connection, enrol(services, services.servers["node-0"], sources))
+        node.assign(sources)
         ephemeral = {"op": "add", "path": "/instance_info/ephemeral_gb", "value": 1}
         connection.baremetal.patch_node(node.uuid, [ephemeral])
         node.deploy(timeout=DEADLINE)
