@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -14,6 +13,7 @@ from ironic_ilo.object_store import ObjectInfo, ObjectStore
 
 NAME = "image-1be26c0b-03f2-4d2e-ae87-c02d7f33c781"
 SECONDS_FOR_HTTP = 60
+SECONDS_TO_LEAVE_THE_LIST = 60
 
 
 def http_get(url: str) -> requests.Response:
@@ -61,7 +61,7 @@ class ObjectStoreContract:
     def test_temporary_url_ends_in_the_suffix(self, store, container, source, suffix):
         store.upload_object(container, NAME, source)
         url = store.get_tmp_url(container, NAME, 600, suffix=suffix)
-        assert urlsplit(url).path.endswith(suffix)
+        assert url.endswith(suffix)
         assert requests.head(url, timeout=SECONDS_FOR_HTTP).ok
 
     def test_upload_replaces_content_metadata_and_expiry(self, store, container, source):
@@ -106,10 +106,13 @@ class ObjectStoreContract:
         assert info.delete_at is not None
         pass_time(3.1)
         assert store.get_object_info(container, NAME) is None
-        assert store.list_objects(container) == []
         store.delete_object(container, NAME)
         with pytest.raises(StoreError, match="does not exist"):
             store.update_object(container, NAME, metadata={}, delete_after=None)
+        deadline = time.monotonic() + SECONDS_TO_LEAVE_THE_LIST
+        while store.list_objects(container):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
     def test_update_replaces_all_metadata_and_the_expiry(
         self, store, container, source, pass_time
