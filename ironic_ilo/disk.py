@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ironic_ilo import execute, file_systems, msdos, partitions, qemu_img
+from ironic_ilo import execute, file_systems, gpt, msdos, partitions, qemu_img
 from ironic_ilo.exception import DiskError, InvalidInput
 from ironic_ilo.file_systems import FileSystemType
 from ironic_ilo.iscsi import IscsiTarget
-from ironic_ilo.partitions import Extent, Layout, Partition, Role
+from ironic_ilo.partitions import MIB, Extent, Label, Layout, Partition, Role
 from ironic_ilo.qemu_img import ImageFormat
 
 _TOOL_TIMEOUT = 60.0
@@ -266,10 +266,10 @@ class _Write:
 
 
 def _require_same_layout(write: _Write, layout: Layout) -> None:
-    first_sector = Extent(0, layout.sector_size)
-    found = qemu_img.read_extent(write.target, first_sector, timeout=write.stall_timeout)
+    found = qemu_img.read_extent(write.target, Extent(0, MIB), timeout=write.stall_timeout)
+    kind = gpt if layout.label is Label.GPT else msdos
     try:
-        msdos.require_same_table(layout, found)
+        kind.require_same_table(layout, found)
     except InvalidInput as error:
         raise InvalidInput(
             f"preserve_ephemeral needs the disk partitioned as it was: {error.message}",
@@ -316,12 +316,20 @@ def _make_swap(file: IO[bytes], size: int) -> None:
 
 
 def _write_table(write: _Write, layout: Layout) -> None:
+    for start, content in _render_tables(layout).items():
+        with tempfile.TemporaryFile() as table:
+            table.write(content)
+            table.flush()
+            command = qemu_img.copy(table.fileno(), Extent(start, len(content)))
+            _write_extents(write, [command], table, "Writing the partition table")
+
+
+def _render_tables(layout: Layout) -> Mapping[int, bytes]:
+    """Return what goes where, in this order."""
+    if layout.label is Label.GPT:
+        return gpt.render_tables(layout)
     signature = secrets.randbelow(2**32 - 1) + 1
-    with tempfile.TemporaryFile() as table:
-        table.write(msdos.render_table(layout, disk_signature=signature))
-        table.flush()
-        commands = [qemu_img.copy(table.fileno(), Extent(0, layout.sector_size))]
-        _write_extents(write, commands, table, "Writing the partition table")
+    return {0: msdos.render_table(layout, disk_signature=signature)}
 
 
 def _write_extents(write: _Write, commands: list[str], file: IO[bytes], action: str) -> None:

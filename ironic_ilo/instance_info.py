@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from ironic.common import exception
+from ironic.common import exception, utils
 from ironic.common.i18n import _
+from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import deploy_utils
 
 from ironic_ilo.file_systems import FileSystemType
+from ironic_ilo.partitions import Label
 from ironic_ilo.qemu_img import ImageFormat
 
 IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
@@ -22,6 +24,7 @@ class InstanceInfo:
     :ivar image_format: ``raw`` or ``qcow2`` when ``image_disk_format`` says so, else ``None``.
     :ivar ephemeral_format: ``None`` without an ephemeral partition.
     :ivar preserve_ephemeral: neither partition the disk nor format the ephemeral partition.
+    :ivar disk_label: the capability of this name; ``None``: what the disk needs.
     """
 
     image_source: str
@@ -31,6 +34,7 @@ class InstanceInfo:
     image_format: str | None
     ephemeral_format: FileSystemType | None
     preserve_ephemeral: bool
+    disk_label: Label | None
 
 
 def parse_instance_info(node: Any) -> InstanceInfo:
@@ -63,6 +67,7 @@ def parse_instance_info(node: Any) -> InstanceInfo:
         image_format=image_format,
         ephemeral_format=_read_ephemeral_format(node, info),
         preserve_ephemeral=info["preserve_ephemeral"],
+        disk_label=_read_disk_label(node),
     )
 
 
@@ -77,6 +82,26 @@ def _read_ephemeral_format(node: Any, info: Mapping[str, Any]) -> FileSystemType
             node,
             _("ephemeral_format is %(given)s, and must be one of %(known)s")
             % {"given": info["ephemeral_format"], "known": ", ".join(FileSystemType)},
+        ) from None
+
+
+def _read_disk_label(node: Any) -> Label | None:
+    """Read it from the instance's capabilities (Nova: the flavor's), else from the node's own.
+
+    Not Ironic's ``get_disk_label``, which takes a node of unknown boot mode for UEFI: boot ISOs
+    boot without it.
+    """
+    capabilities = utils.parse_instance_info_capabilities(node)
+    given = capabilities.get("disk_label") or driver_utils.get_node_capability(node, "disk_label")
+    if given is None:
+        return None
+    try:
+        return Label(given)
+    except ValueError:
+        raise invalid(
+            node,
+            _("the capability disk_label is %(given)s, and must be one of %(known)s")
+            % {"given": given, "known": ", ".join(Label)},
         ) from None
 
 

@@ -83,6 +83,7 @@ def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarge
         root_mib=info.root_mib,
         swap_mib=info.swap_mib,
         ephemeral_mib=info.ephemeral_mib,
+        label=info.disk_label,
     )
 
     def show(progress: disk.Progress) -> None:

@@ -19,6 +19,10 @@ _MAGIC = b"\x55\xaa"
 # Cylinder, head and sector say "beyond reach, use the sector numbers" (as sfdisk writes them).
 _CHS_UNUSED = b"\xfe\xff\xff"
 _NOT_ACTIVE = 0  # the instance boots from its boot ISO
+_PROTECTIVE_TYPE = 0xEE
+# UEFI specification 2.10, table 5.4: the first sector's geometry is 0, 0, 2 here.
+_PROTECTIVE_CHS = b"\x00\x02\x00"
+_MAX_SECTORS = 2**32 - 1
 _TYPES = {Role.EPHEMERAL: 0x83, Role.SWAP: 0x82, Role.ROOT: 0x83}
 
 
@@ -39,14 +43,21 @@ def render_table(layout: Layout, *, disk_signature: int) -> bytes:
 
     :param disk_signature: 32 bits that tell disks apart, part of ``PARTUUID``; not 0.
     """
-    sector = bytearray(layout.sector_size)
-    sector[: len(_NEXT_BOOT_DEVICE)] = _NEXT_BOOT_DEVICE
+    sector = _empty_table(layout.sector_size)
     struct.pack_into("<I", sector, _SIGNATURE_OFFSET, disk_signature)
     for part in layout.partitions:
         number, kind, first, sectors = _entry(part, layout.sector_size)
         fields = (_NOT_ACTIVE, _CHS_UNUSED, kind, _CHS_UNUSED, first, sectors)
         _ENTRY.pack_into(sector, _ENTRIES_OFFSET + (number - 1) * _ENTRY.size, *fields)
-    sector[_MAGIC_OFFSET : _MAGIC_OFFSET + len(_MAGIC)] = _MAGIC
+    return bytes(sector)
+
+
+def render_protective(layout: Layout) -> bytes:
+    """Return the first sector of a disk with a GPT, which tells older tools that it is in use."""
+    sector = _empty_table(layout.sector_size)
+    sectors = min(layout.disk_size // layout.sector_size - 1, _MAX_SECTORS)
+    fields = (_NOT_ACTIVE, _PROTECTIVE_CHS, _PROTECTIVE_TYPE, b"\xff\xff\xff", 1, sectors)
+    _ENTRY.pack_into(sector, _ENTRIES_OFFSET, *fields)
     return bytes(sector)
 
 
@@ -63,6 +74,13 @@ def require_same_table(layout: Layout, first_sector: bytes) -> None:
             f"The disk has the partitions {_shown(found)}, the layout asked for is "
             f"{_shown(wanted)} (in sectors of {layout.sector_size} bytes)"
         )
+
+
+def _empty_table(sector_size: int) -> bytearray:
+    sector = bytearray(sector_size)
+    sector[: len(_NEXT_BOOT_DEVICE)] = _NEXT_BOOT_DEVICE
+    sector[_MAGIC_OFFSET : _MAGIC_OFFSET + len(_MAGIC)] = _MAGIC
+    return sector
 
 
 def _entry(part: Partition, sector_size: int) -> _Entry:

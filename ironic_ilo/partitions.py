@@ -21,6 +21,13 @@ _SECTOR_SIZES = (512, 4096)
 _MSDOS_MAX_SECTORS = 2**32 - 1
 
 
+class Label(enum.StrEnum):
+    """The kinds of partition table, as the capability ``disk_label`` names them."""
+
+    MSDOS = "msdos"
+    GPT = "gpt"
+
+
 class Role(enum.Enum):
     """What a partition is for."""
 
@@ -29,6 +36,8 @@ class Role(enum.Enum):
     ROOT = "root"
 
 
+# At the begin of the disk, and for GPT's backup at its end, too.
+_TABLE_MIB = {Label.MSDOS: 1, Label.GPT: 2}
 # What asks for each, in a node's instance_info.
 _FIELDS = {Role.EPHEMERAL: "ephemeral_gb", Role.SWAP: "swap_mb", Role.ROOT: "root_gb"}
 
@@ -71,6 +80,7 @@ class Layout:
 
     disk_size: int
     sector_size: int
+    label: Label
     partitions: tuple[Partition, ...]
 
     def find(self, role: Role) -> Partition | None:
@@ -90,6 +100,7 @@ def plan_layout(
     swap_mib: int = 0,
     ephemeral_mib: int = 0,
     sector_size: int = 512,
+    label: Label | None = None,
 ) -> Layout:
     """Lay out a disk for a partition image.
 
@@ -98,15 +109,20 @@ def plan_layout(
     :param swap_mib: size of the swap partition in MiB; 0: none.
     :param ephemeral_mib: size of the ephemeral partition in MiB; 0: none.
     :param sector_size: bytes of the disk's logical sector, 512 or 4096.
+    :param label: the kind of partition table; ``None``: msdos, or GPT on a disk that is larger
+        than msdos can express.
     :raises InvalidInput: a size makes no sense, or is more than an msdos table can express.
     :raises DiskError: the disk is too small.
     """
     wanted = {Role.EPHEMERAL: ephemeral_mib, Role.SWAP: swap_mib, Role.ROOT: root_mib}
     _check_sizes(wanted, sector_size)
-    end = (1 + sum(wanted.values())) * MIB
-    _check_fits(end, disk_size, wanted)
-    _check_msdos(end, sector_size)
-    return Layout(disk_size, sector_size, tuple(_placed(wanted)))
+    if label is None:
+        label = Label.GPT if disk_size > _MSDOS_MAX_SECTORS * sector_size else Label.MSDOS
+    end = (sum(wanted.values()) + _TABLE_MIB[label]) * MIB
+    _check_fits(end, disk_size, wanted, _TABLE_MIB[label])
+    if label is Label.MSDOS:
+        _check_msdos(end, sector_size)
+    return Layout(disk_size, sector_size, label, tuple(_placed(wanted)))
 
 
 def wipe_extents(
@@ -164,12 +180,12 @@ def _check_sizes(wanted: Mapping[Role, int], sector_size: int) -> None:
             )
 
 
-def _check_fits(end: int, disk_size: int, wanted: Mapping[Role, int]) -> None:
+def _check_fits(end: int, disk_size: int, wanted: Mapping[Role, int], table_mib: int) -> None:
     if end > disk_size:
         parts = " and ".join(f"{mib} MiB of {role.value}" for role, mib in wanted.items() if mib)
         raise DiskError(
-            f"The disk is too small: {parts}, and 1 MiB for the table, need {end} bytes, it has "
-            f"{disk_size}",
+            f"The disk is too small: {parts}, and {table_mib} MiB for the table, need {end} "
+            f"bytes, it has {disk_size}",
             hint=f"Ask for at least {-(-(end - disk_size) // MIB)} MiB less "
             f"({', '.join(_FIELDS[role] for role, mib in wanted.items() if mib)}), or choose a "
             "larger disk.",
@@ -182,7 +198,8 @@ def _check_msdos(end: int, sector_size: int) -> None:
         raise InvalidInput(
             f"An msdos partition table reaches {limit} bytes with sectors of {sector_size}, "
             f"the layout needs {end}",
-            hint=f"Make {', '.join(_FIELDS.values())} smaller.",
+            hint="Set the capability disk_label:gpt, or make "
+            f"{', '.join(_FIELDS.values())} smaller.",
         )
 
 

@@ -17,12 +17,13 @@ from ironic_ilo.disk import Stage
 from ironic_ilo.exception import DiskError, InvalidInput
 from ironic_ilo.file_systems import FileSystemType
 from ironic_ilo.iscsi import IscsiTarget
-from ironic_ilo.partitions import EPHEMERAL_LABEL, MIB, Extent, Layout, Role
+from ironic_ilo.partitions import EPHEMERAL_LABEL, MIB, Extent, Label, Layout, Role
 from tests.functional.disks import (
     SOON,
     SOURCE,
     Node,
     find_free_port,
+    find_signatures,
     make_image,
     offered,
     probe,
@@ -76,10 +77,16 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "image.raw"
 
 
-def plan(node: Node, *, ephemeral_mib: int = EPHEMERAL_MIB, swap_mib: int = 8) -> Layout:
+def plan(
+    node: Node,
+    *,
+    ephemeral_mib: int = EPHEMERAL_MIB,
+    swap_mib: int = 8,
+    label: Label = Label.MSDOS,
+) -> Layout:
     size = disk.read_disk_size(node.target, timeout=SOON)
     return partitions.plan_layout(
-        disk_size=size, root_mib=20, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib
+        disk_size=size, root_mib=20, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib, label=label
     )
 
 
@@ -221,10 +228,17 @@ def find_changes(path: Path) -> Iterator[int]:
                         yield start + at
 
 
-def test_preserve_ephemeral_keeps_every_byte_of_it(make_node, image, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("label", "signatures"), [(Label.MSDOS, ["dos"]), (Label.GPT, ["gpt", "gpt", "PMBR"])]
+)
+def test_preserve_ephemeral_keeps_every_byte_of_it(
+    make_node, image, tmp_path, label, signatures
+) -> None:
     node = make_node(DISK_SIZE)
-    layout = plan(node)
+    soil(node.path, [Extent(0, 8 * MIB), Extent(DISK_SIZE - 2 * MIB, 2 * MIB)])
+    layout = plan(node, label=label)
     write(node.target, layout, image, ephemeral_format=FileSystemType.EXT4)
+    assert find_signatures(node.path) == signatures
     ephemeral, swap, root = layout.partitions
     # What the tenant, and a stranger in root and swap, have written since.
     soil(node.path, [ephemeral, swap, root])
@@ -236,6 +250,7 @@ def test_preserve_ephemeral_keeps_every_byte_of_it(make_node, image, tmp_path) -
     after = node.path.read_bytes()
     # One comparison, since pytest would print a gigabyte.
     assert (after[: ephemeral.end] == before[: ephemeral.end]) is True
+    assert (after[root.end :] == before[root.end :]) is True
     assert (after[root.start : root.start + len(other)] == other) is True
     assert probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
 

@@ -6,6 +6,7 @@ from ironic.conf import CONF
 
 from ironic_ilo import instance_image, instance_info
 from ironic_ilo.file_systems import FileSystemType
+from ironic_ilo.partitions import Label
 from tests.unit.nodes import make_node
 
 
@@ -25,6 +26,7 @@ def test_instance_info_is_read():
         image_format="qcow2",
         ephemeral_format=FileSystemType.XFS,
         preserve_ephemeral=True,
+        disk_label=None,
     )
 
 
@@ -52,6 +54,28 @@ def test_an_unknown_ephemeral_format_is_shown_with_those_that_are_known():
         exception.InvalidParameterValue,
         match=f"{node.uuid}.*ephemeral_format is ntfs.*ext4, xfs, btrfs",
     ):
+        instance_info.parse_instance_info(node)
+
+
+@pytest.mark.parametrize(
+    ("instance", "own", "label"),
+    [
+        (None, None, None),
+        ({"disk_label": "gpt"}, None, Label.GPT),
+        (None, "boot_mode:bios,disk_label:gpt", Label.GPT),
+        ({"disk_label": "msdos"}, "disk_label:gpt", Label.MSDOS),
+        ({"boot_mode": "uefi"}, None, None),
+    ],
+)
+def test_the_disk_label_comes_from_capabilities(instance, own, label):
+    node = make_node(capabilities=instance or ...)
+    node.properties = {"capabilities": own} if own else {}
+    assert instance_info.parse_instance_info(node).disk_label is label
+
+
+def test_an_unknown_disk_label_is_refused():
+    node = make_node(capabilities={"disk_label": "sun"})
+    with pytest.raises(exception.InvalidParameterValue, match=r"disk_label is sun.*msdos, gpt"):
         instance_info.parse_instance_info(node)
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ironic_ilo import partitions
 from ironic_ilo.exception import DiskError, InvalidInput
-from ironic_ilo.partitions import MIB, Extent, Layout, Role
+from ironic_ilo.partitions import MIB, Extent, Label, Layout, Role
 
 GIB = 1024 * MIB
 
@@ -17,11 +17,12 @@ def layouts(draw: st.DrawFn) -> Layout:
     swap_mib = draw(st.one_of(st.just(0), st.integers(1, 30_000)))
     ephemeral_mib = draw(st.one_of(st.just(0), st.integers(1, 60_000)))
     sector_size = draw(st.sampled_from([512, 4096]))
+    label = draw(st.sampled_from(Label))
     spare_sectors = draw(st.one_of(st.integers(0, 3), st.integers(0, 10**10)))
-    disk_size = (1 + ephemeral_mib + swap_mib + root_mib) * MIB + spare_sectors * sector_size
+    disk_size = (2 + ephemeral_mib + swap_mib + root_mib) * MIB + spare_sectors * sector_size
     return partitions.plan_layout(
         disk_size=disk_size, root_mib=root_mib, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib,
-        sector_size=sector_size,
+        sector_size=sector_size, label=label,
     )  # fmt: skip
 
 
@@ -121,12 +122,32 @@ def test_a_disk_too_small_by_one_byte_says_what_to_do() -> None:
 @pytest.mark.parametrize(("sector_size", "limit_mib"), [(512, 2 * 1024**2), (4096, 16 * 1024**2)])
 def test_what_an_msdos_table_cannot_express_is_refused(sector_size: int, limit_mib: int) -> None:
     disk_size = 64 * 1024 * GIB
-    partitions.plan_layout(disk_size=disk_size, root_mib=limit_mib - 2, sector_size=sector_size)
+    sizes = {"disk_size": disk_size, "sector_size": sector_size, "label": Label.MSDOS}
+    partitions.plan_layout(root_mib=limit_mib - 2, **sizes)
 
-    with pytest.raises(InvalidInput, match="msdos partition table reaches"):
-        partitions.plan_layout(
-            disk_size=disk_size, root_mib=limit_mib - 1, sector_size=sector_size
-        )
+    with pytest.raises(InvalidInput, match=r"msdos partition table reaches.*disk_label:gpt"):
+        partitions.plan_layout(root_mib=limit_mib - 1, **sizes)
+
+
+@pytest.mark.parametrize(
+    ("disk_size", "sector_size", "label"),
+    [
+        (2048 * GIB - 512, 512, Label.MSDOS),
+        (2048 * GIB, 512, Label.GPT),
+        (2048 * GIB, 4096, Label.MSDOS),
+        (16384 * GIB, 4096, Label.GPT),
+    ],
+)
+def test_disks_too_large_for_msdos_get_a_gpt(disk_size, sector_size, label) -> None:
+    layout = partitions.plan_layout(disk_size=disk_size, root_mib=10, sector_size=sector_size)
+    assert layout.label is label
+
+
+def test_gpt_needs_room_at_the_end_for_its_backup() -> None:
+    partitions.plan_layout(disk_size=12 * MIB, root_mib=10, label=Label.GPT)
+
+    with pytest.raises(DiskError, match="2 MiB for the table"):
+        partitions.plan_layout(disk_size=12 * MIB - 512, root_mib=10, label=Label.GPT)
 
 
 @pytest.mark.parametrize(

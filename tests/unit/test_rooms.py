@@ -12,6 +12,7 @@ FREE_OF_IRONIC = (
     "ironic_ilo/bmc",
     "ironic_ilo/images.py",
     "ironic_ilo/partitions.py",
+    "ironic_ilo/gpt.py",
     "ironic_ilo/msdos.py",
     "ironic_ilo/file_systems.py",
     "ironic_ilo/disk.py",
