@@ -14,7 +14,7 @@ from rich.console import Console
 from ironic_ilo.exception import Error, InvalidInput
 from lab.demo import Demo, Result
 from lab.keeper import Lab, find_lab, stop_lab
-from lab.openstack.keystone import ADMIN
+from lab.openstack.keystone import ADMIN, OWNER
 from lab.process import own_command
 from lab.report import reporting, timeline_table
 from lab.settings import OPENSTACK, STANDALONE, Ports, Settings, default_directory
@@ -54,12 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(demo)
     demo.add_argument("--keep", action="store_true", help="leave everything running at the end")
     demo.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
-    up = _add(commands, "up", _up, "start Ironic, image server and emulated servers, enrolled")
+    up = _add(commands, "up", _up, "start Ironic and emulated servers, enrolled")
     _add_settings(up)
     up.add_argument("--nodes", type=_node_count, default=1, metavar="N", help="servers (1)")
     status = _add(commands, "status", _status, "show services and nodes")
     status.add_argument("--json", action="store_true", help="as one JSON object")
-    _add(commands, "env", _env, "print variables for the baremetal client, for eval")
+    env = _add(commands, "env", _env, "print variables for the baremetal client, for eval")
+    env.add_argument("--user", choices=(ADMIN, OWNER), default=ADMIN, help="of Keystone (admin)")
     _add(commands, "down", _down, "stop everything that 'up' or 'demo --keep' started")
     return parser
 
@@ -151,7 +152,7 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def _env(arguments: argparse.Namespace) -> None:
-    print("\n".join(_environment(_find(arguments.dir))))
+    print("\n".join(_environment(_find(arguments.dir), arguments.user)))
 
 
 def _down(arguments: argparse.Namespace) -> None:
@@ -179,11 +180,11 @@ def _print_result(console: Console, demo: Demo, result: Result) -> None:
     console.print(f"Screenshot:  {result.screenshot}", soft_wrap=True, highlight=False)
 
 
-def _environment(lab: Lab) -> list[str]:
+def _environment(lab: Lab, user: str) -> list[str]:
     if lab.services.keystone is None:
         variables = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": lab.services.api_url}
     else:
-        variables = lab.services.keystone.environment(ADMIN)
+        variables = lab.services.keystone.environment(user)
     commands = shlex.quote(str(own_command("baremetal").parent))
     return [
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
