@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 
@@ -13,7 +13,14 @@ from lab import cache, cli
 from lab.emulator import _write_config as write_emulator_config
 from lab.ironic_service import write_config
 from lab.keeper import find_lab, kept_lab, stop_lab
-from lab.settings import Ports, Settings, cache_directory, with_free_ports
+from lab.settings import (
+    OPENSTACK,
+    STANDALONE,
+    Ports,
+    Settings,
+    cache_directory,
+    with_free_ports,
+)
 
 ANY = Ports.any_free()
 
@@ -24,9 +31,10 @@ def cache_home(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def test_free_ports_are_three_different_ones(tmp_path):
-    ports = with_free_ports(Settings(tmp_path, ports=ANY)).ports
-    assert len({ports.api, ports.image_server, ports.control} - {0}) == 3
+@pytest.mark.parametrize(("services", "count"), [(STANDALONE, 3), (OPENSTACK, 6)])
+def test_free_ports_are_different_ones(tmp_path, services, count):
+    ports = with_free_ports(Settings(tmp_path, ports=ANY, services=services)).ports
+    assert len(set(astuple(ports)) - {0}) == count
 
 
 def test_port_in_use_is_named_with_the_option_to_change_it(tmp_path):
@@ -35,6 +43,14 @@ def test_port_in_use_is_named_with_the_option_to_change_it(tmp_path):
         settings = Settings(tmp_path, ports=replace(ANY, image_server=port))
         with pytest.raises(InvalidInput, match=rf"Port {port} .*--image-server-port"):
             with_free_ports(settings)
+
+
+def test_port_that_these_services_do_not_use_may_be_in_use(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = replace(ANY, keystone=taken.getsockname()[1])
+        with_free_ports(Settings(tmp_path, ports=ports))
+        with pytest.raises(InvalidInput, match="--keystone-port"):
+            with_free_ports(Settings(tmp_path, ports=ports, services=OPENSTACK))
 
 
 def test_servers_have_addresses_of_their_own(tmp_path):
