@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ironic_ilo.exception import ImageError
 from ironic_ilo.execute import execute
 
 _SECONDS_TO_READ = 10.0
@@ -26,11 +27,21 @@ class ModuleTree:
 
     @classmethod
     def read(cls, directory: Path) -> "ModuleTree":
-        """Read a tree that ``depmod`` has indexed."""
+        """Read a tree that ``depmod`` has indexed.
+
+        :raises ImageError: its modules are compressed, as Debian 13's are: busybox cannot load
+            those.
+        """
         paths: dict[str, PurePosixPath] = {}
         dependencies: dict[str, tuple[str, ...]] = {}
         for line in (directory / "modules.dep").read_text().splitlines():
             path, _, needed = line.partition(":")
+            if not path.endswith(".ko"):
+                raise ImageError(
+                    f"{path} of kernel {directory.name} is compressed: the deploy ramdisk could "
+                    "not load it.",
+                    hint="Build from Debian 12 (bookworm).",
+                )
             paths[_name(path)] = PurePosixPath(path)
             dependencies[_name(path)] = tuple(_name(other) for other in needed.split())
         builtin = (directory / "modules.builtin").read_text().split()

@@ -3,6 +3,7 @@
 import pytest
 
 from deploy_ramdisk.modules import ModuleTree, as_module_names
+from ironic_ilo.exception import ImageError
 from tests.unit.deploy_ramdisk.module_tree import make_module_tree
 
 MODULES = {
@@ -52,3 +53,10 @@ def test_indexes_keep_the_lines_of_chosen_modules_alone(tree):
 
 def test_firmware_is_what_modinfo_says(tree):
     assert tree.firmware(["bnx2x", "mdio"]) == {"bnx2x": ("bnx2x/e1.fw", "bnx2x/e2.fw")}
+
+
+def test_compressed_modules_are_refused(tmp_path):
+    directory = make_module_tree(tmp_path, {"net/tg3": {}}).directory
+    (directory / "modules.dep").write_text("kernel/net/tg3.ko.xz:\n")
+    with pytest.raises(ImageError, match=r"tg3\.ko\.xz.*bookworm"):
+        ModuleTree.read(directory)
