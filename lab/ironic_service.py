@@ -103,6 +103,8 @@ def _driver_options(file_paths: list[Path]) -> Sections:
         },
         "ilo": {
             "signing_key": secrets.token_hex(32),
+            # As validating a node advises; a busy machine boots slowly here, too.
+            "deploy_helper_images_ttl": 30,
             "kernel_append_params": INSTANCE_KERNEL_PARAMETERS,
         },
     }
