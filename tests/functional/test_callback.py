@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from lab.database import IRONIC, create_database
 from lab.emulator import running_emulator
 from lab.image_server import running_image_server
 from lab.ironic_service import write_config
+from lab.process import own_command
 from lab.services import Services
 from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import Cloud, Node
@@ -108,6 +110,25 @@ def tgtd(lab) -> Iterator[Tgtd]:
 def test_api_asks_for_a_password(lab):
     cloud, _conductor = lab
     assert requests.get(f"{cloud.services.api_url}/v1/nodes", timeout=SECONDS).status_code == 401
+
+
+def test_operators_find_pass_deploy_info_described(lab, node):
+    cloud, _conductor = lab
+    done = subprocess.run(
+        [own_command("baremetal"), "node", "passthru", "list", node.uuid],
+        env={
+            "OS_AUTH_TYPE": "http_basic",
+            "OS_ENDPOINT": cloud.services.api_url,
+            "OS_USERNAME": USER,
+            "OS_PASSWORD": PASSWORD,
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    for word in ("pass_deploy_info", "POST", "address", "key", "iqn", "error"):
+        assert word in done.stdout
 
 
 def test_conductors_come_and_go_while_a_node_waits_and_when_it_is_active(
