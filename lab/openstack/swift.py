@@ -258,6 +258,8 @@ def _keystone_options(keystone: SwiftKeystone) -> Sections:
             "user_domain_id": keystone.user_domain_id,
             "project_domain_id": keystone.project_domain_id,
             "cache": "swift.cache",
+            # Whoever loses a right loses it now, not in five minutes.
+            "token_cache_time": 1,
             "include_service_catalog": "false",
             "service_token_roles_required": "true",
             # Temporary URLs carry no token.

@@ -1,6 +1,7 @@
 """The lab with real Keystone, Glance and Swift, as its administrator and its users see it."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import swiftclient
@@ -45,7 +46,12 @@ class OpenStackCloud(Cloud):
         return project
 
     def headers(self) -> dict[str, str]:
-        return super().headers() | {"X-Auth-Token": self.token()}
+        return super().headers() | self._logged_in.get_auth_headers()
+
+    @cached_property
+    def _logged_in(self) -> Session:
+        """Log in once: each login costs Keystone the hash of a password."""
+        return self.auth_session()
 
     def token(self) -> str:
         """Get a token of the user's; a new one each time."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import swiftclient
+from keystoneauth1.exceptions import Unauthorized
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 from openstack.connection import Connection
@@ -42,7 +43,7 @@ class Publisher:
             name="publisher", domain_id=DOMAIN, password=self.password
         ).id
         self._roles = {role.name: role.id for role in self._identity.roles()}
-        for name in ("member", "reader"):
+        for name in ("member", "reader", "service"):
             self._grant(name)
 
     def client_options(self) -> dict[str, str]:
@@ -88,11 +89,12 @@ class Publisher:
     def _has_valid_token(self) -> bool:
         options = self.client_options()
         options.pop("auth_type")
-        token = Session(v3.Password(**options)).get_token()
-        reply = self._identity.get(
-            "/auth/tokens", headers={"X-Subject-Token": token}, raise_exc=False
-        )
-        return reply.status_code == 200
+        try:
+            token = Session(v3.Password(**options)).get_token()
+        except Unauthorized:
+            return False
+        reply = self._identity.get("/auth/tokens", headers={"X-Subject-Token": token})
+        return bool(reply.ok)
 
 
 @pytest.fixture(scope="module")
