@@ -7,28 +7,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from lab.emulator import Control
+from lab.instance_image import InstanceImage
+from lab.keeper import find_lab
+from lab.node import connected
+from lab.openstack.keystone import KeystoneAccess
 from lab.process import own_command
+from lab.services import Services
+from lab.settings import Ports
 
 pytestmark = pytest.mark.e2e
 
 # Several times what it takes here: CI's cores are shared.
 DEADLINE = 1200
 STAGES = {
-    "deploy_iso", "debian_image", "start", "enrol", "check", "image", "attach", "ramdisk", "write",
-    "boot_iso", "boot", "login", "reboot", "screenshot", "undeploy", "stop", "deploy", "total",
+    "deploy_iso", "debian_image", "start", "offer", "enrol", "check", "image", "attach", "ramdisk",
+    "write", "boot_iso", "boot", "login", "reboot", "screenshot", "undeploy", "stop",
+    "deploy", "total",
 }  # fmt: skip
+FREE_PORTS = [f"{Ports.option(name)}=0" for name in asdict(Ports())]
 
 
 @pytest.fixture
 def settings(tmp_path) -> list[str]:
     """Keep this lab apart from one that a developer has running."""
-    ports = ["--api-port=0", "--image-server-port=0", "--control-port=0"]
-    return [f"--dir={tmp_path / 'lab'}", "--address=127.0.70.10", *ports]
+    return [f"--dir={tmp_path / 'lab'}", "--address=127.0.70.10", *FREE_PORTS]
 
 
 def lab(*arguments: str) -> list[str]:
@@ -87,23 +98,95 @@ def test_demo_deploys_debian_and_sees_its_prompt_twice(tmp_path, settings, debia
         lab("demo", "--json", *settings), check=False, capture_output=True, text=True,
         timeout=DEADLINE,
     )  # fmt: skip
+    check_result(done, debian_image, STAGES)
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.timeout(DEADLINE)
+def test_demo_on_openstack_deploys_from_glance_and_boots_from_swift(tmp_path, debian_image):
+    directory = f"--dir={tmp_path / 'lab'}"
+    settings = [directory, "--services=openstack", "--address=127.0.72.10", *FREE_PORTS]
+    try:
+        done = subprocess.run(
+            lab("demo", "--json", "--keep", *settings), check=False, capture_output=True,
+            text=True, timeout=DEADLINE,
+        )  # fmt: skip
+        result = check_result(done, debian_image, STAGES - {"undeploy", "stop"})
+        running = find_lab(tmp_path / "lab")
+        check_sources(running.services, result["boot_iso"], debian_image)
+        check_that_passwords_are_hidden(running.services.keystone, tmp_path / "lab")
+        status = json.loads(call(*lab("status", "--json", directory)))
+        assert {service["name"]: service["answers"] for service in status["services"]} == {
+            "ironic": True, "emulator": True, "keystone": True, "glance": True, "swift": True,
+        }  # fmt: skip
+        # What 'env' prints makes the client work, for the administrator and for the owner.
+        for user in ("admin", "owner"):
+            variables = call(*lab("env", directory, f"--user={user}"))
+            show = "baremetal node show node-0 --fields provision_state -f value"
+            assert call("sh", "-c", f"{variables}\n{show}") == "active\n"
+    finally:
+        call(*lab("down", directory))
+    assert processes_of(tmp_path) == []
+
+
+def check_sources(services: Services, boot_iso: str, image: InstanceImage) -> None:
+    """Check that the node has what Nova sets, and the rest comes from Glance and Swift."""
+    with connected(services) as connection:
+        node = connection.baremetal.get_node("node-0")
+        # Ironic adds what kind of image it found, and the driver what it booted.
+        added = {"image_type", "boot_iso"}
+        assert set(node.instance_info) - added == {"image_source", "root_gb", "swap_mb"}
+        root = connection.image.get_image(node.instance_info["image_source"])
+        sizes = {
+            connection.image.get_image(uuid).size
+            for uuid in (root.id, root.kernel_id, root.ramdisk_id)
+        }
+        assert sizes == {path.stat().st_size for path in (image.root, image.kernel, image.ramdisk)}
+        assert connection.image.get_image(node.driver_info["deploy_iso"]).disk_format == "iso"
+    with closing(Control(services.control_url)) as control:
+        url = urlsplit(control.server("node-0")["media"]["CDROM"]["url"])
+    assert services.health_urls["swift"].startswith(f"http://{url.netloc}/")
+    version, account, container, name, *_suffix = url.path.strip("/").split("/")
+    service = services.keystone.project_id("ironic")
+    assert (version, account, container) == ("v1", f"AUTH_{service}", "ironic_ilo_container")
+    assert name == boot_iso
+
+
+def check_that_passwords_are_hidden(keystone: KeystoneAccess, directory: Path) -> None:
+    passwords = [user.read_password() for user in keystone.users.values()]
+    shown = [path.read_text(errors="replace") for path in (directory / "logs").iterdir()]
+    shown += [*processes_of(directory), (directory / "lab.json").read_text(), str(keystone)]
+    for password in passwords:
+        assert not any(password in text for text in shown)
+
+
+def call(*command: str) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check_result(
+    done: subprocess.CompletedProcess[str], image: InstanceImage, stages: set[str]
+) -> dict[str, Any]:
+    """Check what a demo printed, and what its instance's console said."""
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    result = json.loads(line)
+    result: dict[str, Any] = json.loads(line)
     assert result["provision_state"] == "active"
     assert result["power_state"] == "power on"
     assert result["boot_iso"].startswith("boot-")
     assert result["logins_seen"] == 2
-    assert set(result["seconds"]) == STAGES
+    assert set(result["seconds"]) == stages
     assert result["seconds"]["write"] < result["seconds"]["deploy"] < result["seconds"]["total"]
     # All of the image that holds data was written, and no more was read than two boots need.
-    assert result["bytes_written"] > 0.9 * debian_image.root.stat().st_size
-    assert result["bytes_fetched_by_bmc"] > 2 * debian_image.ramdisk.stat().st_size
+    assert result["bytes_written"] > 0.9 * image.root.stat().st_size
+    assert result["bytes_fetched_by_bmc"] > 2 * image.ramdisk.stat().st_size
     console = Path(result["console_log"]).read_text(errors="replace")
     assert console.count("ironic-ilo: deploy ramdisk") == 1
     assert console.count("proliant login:") == 2
     assert Path(result["screenshot"]).read_bytes().startswith(b"\x89PNG")
-    assert processes_of(tmp_path) == []
+    return result
 
 
 @pytest.mark.timeout(DEADLINE)
@@ -142,12 +225,6 @@ def test_second_lab_in_a_directory_is_refused_and_does_not_disturb_the_first(tmp
 
 def test_lab_stays_up_until_it_is_taken_down(tmp_path, settings):
     directory = settings[0]
-
-    def call(*command: str) -> str:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     try:
         shown = call(*lab("up", "--nodes=2", *settings))
         assert "baremetal node list" in shown
