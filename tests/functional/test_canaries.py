@@ -61,7 +61,14 @@ def test_canaries_are_found_only_where_they_belong(cloud, node, tgtd, disk):
     fail_with_open_secrets(node)
     replies.append(node.show())
 
-    texts = {path: path.read_text(errors="replace") for path in logs(cloud)}
+    found = sorted((cloud.directory / "logs").iterdir())
+    assert len(found) == 3
+    assert_absent(canaries, logs=found, replies=replies, commands=commands)
+
+
+def assert_absent(canaries, *, logs, replies, commands):
+    """Hold that no secret stands in the logs, the replies of the API, or the command lines."""
+    texts = {path: path.read_text(errors="replace") for path in logs}
     texts["replies of the API"] = json.dumps(replies)
     texts["command lines"] = b"\n".join(commands.seen).decode(errors="replace")
     assert "qemu-img\0convert" in texts["command lines"]
@@ -79,13 +86,6 @@ def fail_with_open_secrets(node):
     node.wait("active")
     assert node.show()["last_error"]
     control.clear_faults(node.server.name)
-
-
-def logs(cloud):
-    """List the logs of the services."""
-    found = sorted((cloud.directory / "logs").iterdir())
-    assert len(found) == 3
-    return found
 
 
 def test_files_with_secrets_are_their_owners_alone(cloud, node):
