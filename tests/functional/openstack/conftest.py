@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.services import running_services
 from lab.settings import OPENSTACK, Ports, Settings, with_free_ports
 from tests.functional.cloud import Node
-from tests.functional.conftest import OPTIONS, TGT_CONTROL_PORT
+from tests.functional.conftest import DISK_MIB, MIB, OPTIONS, TGT_CONTROL_PORT
 from tests.functional.openstack.cloud import OpenStackCloud
 from tests.tgt import Tgtd, start_tgtd
 
@@ -59,3 +60,12 @@ def tgtd(openstack_cloud) -> Iterator[Tgtd]:
     portal = openstack_cloud.services.servers["node-0"].iscsi_portal
     with start_tgtd(portal, TGT_CONTROL_PORT) as running:
         yield running
+
+
+@pytest.fixture
+def disk(tmp_path) -> Path:
+    """Make an empty disk: what a deploy does to a full one is tested elsewhere."""
+    path = tmp_path / "disk"
+    with path.open("wb") as file:
+        file.truncate(DISK_MIB * MIB)
+    return path
