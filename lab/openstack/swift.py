@@ -4,7 +4,6 @@ One device, one replica, everything in one directory and as the current user. Th
 fork nor use syslog: each is one process that writes to its log.
 """
 
-import array
 import configparser
 import functools
 import os
@@ -20,15 +19,15 @@ from pathlib import Path
 
 import requests
 import swiftclient
-from swift.common.ring import RingData
 
 from ironic_ilo.exception import ProcessError
+from ironic_ilo.execute import execute
 from lab.process import Program, starting
 from lab.settings import LOOPBACK
 
 _SECONDS_TO_START = 120.0
 _SECONDS_FOR_ANSWER = 10.0
-_PART_POWER = 1  # the updater starts a process for each partition, whenever it looks
+_SECONDS_TO_MAKE_RINGS = 120.0
 _DEVICE = "d1"
 _SECONDS_BETWEEN_SWEEPS = 2
 _MEMCACHED_MEGABYTES = 16
@@ -112,8 +111,8 @@ def running_swift(
     files = _Files(directory / "swift", directory / "logs")
     files.make(max_file_size)
     ports = _free_ports("account", "container", "object")
+    files.make_rings(ports)
     for kind, backend_port in ports.items():
-        files.make_ring(kind, backend_port)
         files.write(f"{kind}-server.conf", _backend_options(kind, backend_port))
     cache = {"cache": _cache_options(memcached_port)}
     files.write("proxy-server.conf", _proxy_options(access, port, keystone, cache))
@@ -176,19 +175,14 @@ class _Files:
         }
         self._write(name, {**options, "DEFAULT": {**defaults, **options.get("DEFAULT", {})}})
 
-    def make_ring(self, kind: str, port: int) -> None:
-        """Tell all servers that every partition of a kind lives on our one device."""
-        device = {
-            "id": 0,
-            "region": 1,
-            "zone": 1,
-            "ip": LOOPBACK,
-            "port": port,
-            "device": _DEVICE,
-            "weight": 1.0,
-        }
-        parts = array.array("H", [0] * 2**_PART_POWER)
-        RingData([parts], [device], 32 - _PART_POWER).save(self.directory / f"{kind}.ring.gz")
+    def make_rings(self, ports: Mapping[str, int]) -> None:
+        """Tell all servers that everything of each kind lives on our one device."""
+        places = [f"{kind}={port}" for kind, port in ports.items()]
+        module = ["-P", "-m", "lab.openstack.swift_rings"]
+        execute(
+            [sys.executable, *module, self.directory, _DEVICE, *places],
+            timeout=_SECONDS_TO_MAKE_RINGS,
+        )
 
     def _write(self, name: str, options: Sections) -> None:
         parser = configparser.RawConfigParser()

@@ -127,3 +127,10 @@ def test_only_interfaces_touch_a_task(path):
 @pytest.mark.parametrize("path", modules(*PACKAGES), ids=str)
 def test_rooms_stay_small(path):
     assert len(path.read_text().splitlines()) <= 500
+
+
+@pytest.mark.parametrize("path", modules("lab", "tests"), ids=str)
+def test_only_programs_of_their_own_import_swift(path):
+    """Swift brings eventlet, whose threads and sockets stop ours."""
+    if not path.name.startswith("swift_"):
+        assert not top_level(imports(path)) & {"swift", "eventlet"}
