@@ -45,13 +45,15 @@ def test_tenants_private_images(openstack_cloud, node, deploy_iso, tgtd, disk):
     node.set("driver_info/deploy_iso", deploy_iso)
     node.set("instance_info", {"image_source": image, "root_gb": 1, "swap_mb": 32})
 
+    # Other tests' deploy ISOs are files, which are published.
+    published = openstack_cloud.stored("iso-")
     ramdisk = node.boot_ramdisk()
     url = node.drives()["CDROM"]
     assert url.endswith(".iso")
     # Glance's own object, and no copy of it.
     assert object_of(url) == ("glance", deploy_iso)
     assert read_url(url).content == artifacts.deploy_iso.read_bytes()
-    assert not openstack_cloud.stored("iso-")
+    assert openstack_cloud.stored("iso-") == published
 
     ramdisk.offer_disk(tgtd, disk)
     assert ramdisk.call_back().ok
