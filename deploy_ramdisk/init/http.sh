@@ -32,6 +32,15 @@ reach_api() {
     peer=$(api_peer <"$http_log")
     address=$(ip route get "$peer" | sed -n 's/.* src \([^ ]*\).*/\1/p')
     [ -n "$address" ] || { api_reason="no route to $peer"; return 1; }
+    ! is_makeshift "$address" "$peer" ||
+        { address=; api_reason="no address but a link-local one is in use yet"; return 1; }
+}
+
+# Is an address link-local, and the peer's not? IPv6 talks from such a one while it finds out whether
+# somebody else has ours (RFC 4862 section 5.4), and the conductor may not be on this link.
+is_makeshift() {
+    case $1 in fe80:*) ;; *) return 1 ;; esac
+    case $2 in fe80:*) return 1 ;; esac
 }
 
 # Make a request: seconds to wait for an answer, and wget's arguments. Sets $status, which is empty

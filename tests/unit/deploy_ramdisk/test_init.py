@@ -313,6 +313,24 @@ class TestHttpLog:
     def test_there_is_no_status_without_an_answer(self, ash):
         assert ash("http_status", stdin="Read error (Connection timed out)\n").stdout == ""
 
+    @pytest.mark.parametrize(
+        ("source", "peer", "address"),
+        [
+            ("192.0.2.7", "192.0.2.1", "192.0.2.7"),
+            ("2001:db8::7", "2001:db8::1", "2001:db8::7"),
+            ("fe80::7", "2001:db8::1", ""),
+            ("fe80::7", "fe80::1", "fe80::7"),
+        ],
+    )
+    def test_link_local_address_is_ours_on_its_link_only(self, ash, source, peer, address):
+        fakes = (
+            f"request() {{ status=200; echo 'Connecting to [{peer}]:80... connected.' "
+            '>"$http_log"; }\n'
+            f"ip() {{ echo '{peer} dev eth0 src {source} metric 256'; }}\n"
+        )
+        done = ash(f'{fakes} api_url=http://x; reach_api; echo "$? $address"')
+        assert done.stdout.strip() == f"{0 if address else 1} {address}".strip()
+
     def test_https_without_a_ca_is_refused(self, ash, tmp_path):
         assert ash("api_url=https://192.0.2.1 prepare_http; prepare_http").returncode == 1
         assert "no callback_ca.pem" in failure(tmp_path)
