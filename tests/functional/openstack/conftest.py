@@ -8,10 +8,8 @@ import pytest
 
 from lab.services import running_services
 from lab.settings import OPENSTACK, Ports, Settings, with_free_ports
-from tests.functional.cloud import Node
-from tests.functional.conftest import DISK_MIB, MIB, OPTIONS, TGT_CONTROL_PORT
+from tests.functional.conftest import DISK_MIB, MIB, OPTIONS
 from tests.functional.openstack.cloud import OpenStackCloud
-from tests.tgt import Tgtd, start_tgtd
 
 FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.50"
 
@@ -33,33 +31,10 @@ def openstack_cloud(tmp_path_factory, artifacts) -> Iterator[OpenStackCloud]:
         yield OpenStackCloud(settings.directory, services, artifacts)
 
 
-@pytest.fixture
-def enrol(openstack_cloud):
-    """Enrol the first server, or another; all is removed again."""
-    nodes: list[Node] = []
-
-    def enrol_server(number: int = 0, **options) -> Node:
-        server = openstack_cloud.services.servers[f"node-{number}"]
-        nodes.append(openstack_cloud.enrol(server, **options))
-        return nodes[-1]
-
-    yield enrol_server
-    for node in nodes:
-        node.delete()
-
-
-@pytest.fixture
-def node(enrol) -> Node:
-    """Enrol one server, ready to be deployed."""
-    return enrol()
-
-
-@pytest.fixture
-def tgtd(openstack_cloud) -> Iterator[Tgtd]:
-    """Run an iSCSI target where the first server's is expected."""
-    portal = openstack_cloud.services.servers["node-0"].iscsi_portal
-    with start_tgtd(portal, TGT_CONTROL_PORT) as running:
-        yield running
+@pytest.fixture(scope="package")
+def cloud(openstack_cloud) -> OpenStackCloud:
+    """Let the fixtures of all functional tests work in this lab."""
+    return openstack_cloud
 
 
 @pytest.fixture
