@@ -1,4 +1,4 @@
-"""What holds for all tests: the quick ones first, and no socket leaves this machine."""
+"""What holds for all tests: their order, and that no socket leaves this machine."""
 
 import ipaddress
 import socket
@@ -7,13 +7,31 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ("unit", "functional", "e2e")
+ORDER = ("unit", "e2e", "functional")
 TESTS = Path(__file__).parent
 
 
+# Before pytest-xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the quick tests first."""
-    items.sort(key=lambda item: ORDER.index(item.path.relative_to(TESTS).parts[0]))
+    """Run the quick tests first, then the long ones; keep together what shares a lab.
+
+    Two processes run the tests (``./run test``), and each would start a lab of its own.
+    """
+    items.sort(key=lambda item: ORDER.index(_room(item)))
+    for item in items:
+        if _room(item) != "unit":
+            item.add_marker(pytest.mark.xdist_group(_lab(item)))
+
+
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
+
+
+def _lab(item: pytest.Item) -> str:
+    """Name what a test shares: its package's lab, or nothing but its module's fixtures."""
+    shares = "cloud" in item.fixturenames
+    return str((item.path.parent if shares else item.path).relative_to(TESTS))
 
 
 def _refuse_other_machines(event: str, arguments: tuple) -> None:
