@@ -57,6 +57,14 @@ class RamdiskCallback(StrEnum):
     HEARTBEAT = "heartbeat"
 
 
+class RamdiskAction(StrEnum):
+    """What a deploy ramdisk is to do; those of cleaning have the names of Ironic's clean steps."""
+
+    DEPLOY = "deploy"
+    ERASE_DEVICES_METADATA = "erase_devices_metadata"
+    ERASE_DEVICES = "erase_devices"
+
+
 @dataclass(frozen=True)
 class DeployInfo:
     """What a deploy ramdisk told in its callback: ``pass_deploy_info``'s parameters.
@@ -188,7 +196,9 @@ def get_secrets(node: Any) -> DeploySecrets | None:
         return deploy_secrets.derive(CONF.ilo.signing_key, node.uuid, nonce)
 
 
-def build_ramdisk_parameters(node: Any, secrets: DeploySecrets) -> dict[str, str]:
+def build_ramdisk_parameters(
+    node: Any, secrets: DeploySecrets, *, action: RamdiskAction = RamdiskAction.DEPLOY
+) -> dict[str, str]:
     """Make the ``parameters.txt`` that the deploy ramdisk reads from the floppy.
 
     The names are those of Ironic's own iSCSI deploy where it had them.
@@ -196,6 +206,7 @@ def build_ramdisk_parameters(node: Any, secrets: DeploySecrets) -> dict[str, str
     return {
         "ironic_api_url": deploy_utils.get_ironic_api_url().rstrip("/"),
         "deployment_id": node.uuid,
+        "action": action.value,
         **_build_proof(node, secrets),
         "iscsi_target_iqn": secrets.target_iqn,
         "iscsi_initiator_iqn": secrets.initiator_iqn,
@@ -205,6 +216,7 @@ def build_ramdisk_parameters(node: Any, secrets: DeploySecrets) -> dict[str, str
         # Servers come out of storage with their clocks years behind, and TLS minds.
         "clock": str(int(time.time())),
         "callback_timeout": str(CONF.ilo.callback_retry_timeout),
+        "login_timeout": str(CONF.ilo.iscsi_login_timeout),
     }
 
 

@@ -168,6 +168,16 @@ _DEPLOY_OPTS = [
         mutable=True,
         help=_("TCP port on which the deploy ramdisk offers the node's disk."),
     ),
+    cfg.IntOpt(
+        "iscsi_login_timeout",
+        default=1800,
+        min=30,
+        mutable=True,
+        help=_(
+            "Time, in seconds, after which the deploy ramdisk withdraws the node's disks when the "
+            "conductor has not been logged in to them."
+        ),
+    ),
     cfg.StrOpt(
         "ramdisk_callback",
         choices=[

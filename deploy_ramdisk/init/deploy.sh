@@ -1,4 +1,4 @@
-# The deploy, from the drivers to the conductor's answer. Ends with 0 when the disk is on offer.
+# From the drivers to what the floppy asks for. Ends with 0 when that is done: a disk is on offer.
 set -u
 
 for part in console devices floppy parameters clock http network dhcp static disk target \
@@ -14,7 +14,7 @@ read_parameters "$run/floppy/parameters.txt"
 check_parameters
 set_clock "$clock"
 bring_up_network
-choose_disk
-export_disk
-call_back
-say "offering $disk ($disk_size bytes) as $iqn at $address:$portal_port; waiting for the conductor"
+case $action in
+    deploy) offer_disk ;;
+    erase_*) erase_disks ;;
+esac

@@ -1,7 +1,7 @@
 # Read the floppy's parameters: data, never commands.
 
 api_url= node= key= agent_token= iqn= initiator= portal_port= chap_username= chap_secret= clock=
-callback=pass_deploy_info callback_timeout=
+action=deploy callback=pass_deploy_info callback_timeout= login_timeout=
 
 # Set the variables above from a file of key=value lines.
 read_parameters() {
@@ -10,6 +10,7 @@ read_parameters() {
         case $line in
             ironic_api_url=*) api_url=$value ;;
             deployment_id=*) node=$value ;;
+            action=*) action=$value ;;
             deployment_key=*) key=$value ;;
             ramdisk_callback=*) callback=$value ;;
             agent_token=*) agent_token=$value ;;
@@ -20,6 +21,7 @@ read_parameters() {
             iscsi_chap_secret=*) chap_secret=$value ;;
             clock=*) clock=$value ;;
             callback_timeout=*) callback_timeout=$value ;;
+            login_timeout=*) login_timeout=$value ;;
         esac
     done <"$1"
 }
@@ -31,6 +33,10 @@ check_parameters() {
         *) fail "The parameter ironic_api_url is not an http or https URL" ;;
     esac
     check_word deployment_id "$node" '*[!0-9A-Za-z-]*'
+    case $action in
+        deploy | erase_devices | erase_devices_metadata) ;;
+        *) fail "The parameter action is none of deploy, erase_devices and erase_devices_metadata" ;;
+    esac
     case $callback in
         pass_deploy_info) check_word deployment_key "$key" '*[!0-9A-Za-z]*' ;;
         heartbeat) check_word agent_token "$agent_token" '*[!0-9A-Za-z_-]*' ;;
@@ -43,6 +49,7 @@ check_parameters() {
     check_number iscsi_portal_port "$portal_port"
     check_number clock "$clock"
     check_number callback_timeout "$callback_timeout"
+    check_number login_timeout "$login_timeout"
 }
 
 check_number() {

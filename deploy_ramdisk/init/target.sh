@@ -3,6 +3,15 @@
 
 configfs=${configfs:-/sys/kernel/config}
 
+# Offer the local disk, and tell the conductor.
+offer_disk() {
+    choose_disk
+    export_disk
+    call_back
+    say "offering $disk ($disk_size bytes) as $iqn at $address:$portal_port;" \
+        "waiting for the conductor"
+}
+
 # Offer $disk as LUN 1 of $iqn to $initiator alone, at $address.
 export_disk() {
     [ -d "$configfs/target" ] || mount -t configfs configfs "$configfs"

@@ -179,6 +179,7 @@ def boot(
         "iscsi_chap_secret": chap_secret,
         "clock": str(int(time.time())),
         "callback_timeout": str(callback_timeout),
+        "login_timeout": "1800",
     }
     if agent_token:
         del parameters["deployment_key"]

@@ -29,6 +29,7 @@ PARAMETERS = {
     "iscsi_chap_secret": "0123456789abcdef0123456789abcdef",
     "clock": "1795350000",
     "callback_timeout": "300",
+    "login_timeout": "1800",
 }
 AGENT_TOKEN = "a-Token_of43characters0123456789abcdefghijk"
 HEARTBEAT = {name: value for name, value in PARAMETERS.items() if name != "deployment_key"} | {
@@ -85,7 +86,7 @@ class TestParameters:
         done = ash(
             f"read_parameters {file}; check_parameters\n"
             'printf "%s\\n" "$api_url" "$node" "$key" "$iqn" "$initiator" "$portal_port" '
-            '"$chap_username" "$chap_secret" "$clock" "$callback_timeout"'
+            '"$chap_username" "$chap_secret" "$clock" "$callback_timeout" "$login_timeout"'
         )
         assert done.stdout.splitlines() == list(PARAMETERS.values())
         assert (done.returncode, done.stderr) == (0, "")
@@ -104,6 +105,15 @@ class TestParameters:
         assert ash(f"read_parameters {file}; check_parameters").returncode == 1
         assert f"The parameter {key} is" in failure(tmp_path) or f"{key} has" in failure(tmp_path)
         assert not value or value not in failure(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("lines", "action"),
+        [({}, "deploy"), ({"action": "erase_devices"}, "erase_devices")],
+    )
+    def test_say_what_to_do(self, ash, floppy, lines, action):
+        file = floppy(PARAMETERS | lines)
+        done = ash(f'read_parameters {file}; check_parameters; echo "$action"')
+        assert (done.returncode, done.stdout) == (0, f"{action}\n")
 
     def test_are_never_run(self, ash, floppy, tmp_path):
         hostile = f"$(touch {tmp_path}/owned)`touch {tmp_path}/owned`\\n'\"; touch owned; a=b"
@@ -130,6 +140,7 @@ class TestParameters:
             ("deployment_key", 'a","error":"'),
             ("iscsi_target_iqn", "iqn.x/../y"),
             ("iscsi_initiator_iqn", "iqn.x y"),
+            ("action", "erase_everything"),
             ("iscsi_portal_port", "3260]"),
             ("iscsi_chap_secret", "with blank"),
             ("clock", "now"),
