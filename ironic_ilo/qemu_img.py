@@ -23,6 +23,8 @@ from ironic_ilo.stall import Stalled, StallGuard
 
 ImageFormat = Literal["raw", "qcow2"]
 PercentCallback = Callable[[float], None]
+# Of QEMU's block layer, by name; a dot leads to a node below.
+Options = dict[str, str]
 
 # Images are hostile until proven otherwise. These suffice for any that is not: QEMU keeps a few
 # MiB of metadata, and visits each cluster's entry once.
@@ -34,6 +36,9 @@ _ENVIRONMENT = {"MALLOC_ARENA_MAX": "3"}
 # 16 requests of 2 MiB in flight, in any order: 3.5 times faster than convert's defaults on a
 # loopback target, for 32 MiB of buffers.
 _PARALLEL = ("-W", "-m", "16")
+# For qcow2's tables, where QEMU's own would grow with the image, to 32 MiB. A table describes
+# 512 MiB, and is read once.
+_TABLE_CACHE = "2M"
 _SECRET_ID = "chap"  # noqa: S105 - its name, not its value
 
 _UNREACHABLE = (
@@ -94,7 +99,7 @@ def read_target_size(target: IscsiTarget, *, timeout: float) -> int:
 
     :raises DiskError: it cannot be reached or refuses, in ``timeout`` seconds.
     """
-    options = ["--output=json", "--image-opts", _options(target)]
+    options = ["--output=json", "--image-opts", _disk(target)]
     result = _run(
         ["qemu-img", "info"], options, target, action="Reading the disk's size", timeout=timeout
     )
@@ -119,7 +124,7 @@ def write_extents(
     :raises DiskError: one of them failed, or ran out of time.
     """
     options = [word for command in (*commands, "flush") for word in ("-c", command)]
-    options += ["--image-opts", _options(target)]
+    options += ["--image-opts", _disk(target)]
     _run(
         ["qemu-io"], options, target, action=action, timeout=timeout, stall_timeout=stall_timeout,
         pass_fds=pass_fds,
@@ -155,11 +160,11 @@ def convert(
         steps of about one; what it raises ends the write.
     :raises DiskError: reading, writing or flushing failed, or ran out of time.
     """
-    options = ["-p", "-n", *_PARALLEL, "-t", "writeback", "-f", image_format]
-    options += ["--target-image-opts", os.fspath(image.absolute()), _options(target, extent)]
+    options = ["-p", "-n", *_PARALLEL, "-t", "writeback", "--image-opts", "--target-image-opts"]
+    options += [render_options(image_options(image, image_format)), _disk(target, extent)]
     _run(
         ["qemu-img", "convert"], options, target, action=f"Writing {image.name} to the disk",
-        timeout=timeout, stall_timeout=stall_timeout, on_output=_Percent(on_percent).feed,
+        timeout=timeout, stall_timeout=stall_timeout, on_output=PercentReader(on_percent).feed,
     )  # fmt: skip
 
 
@@ -180,7 +185,7 @@ def write_sparse(
     :raises DiskError: writing or flushing failed, or ran out of time.
     """
     options = ["-n", "--target-is-zero", *_PARALLEL, "-t", "writeback", "-f", "raw"]
-    options += ["--target-image-opts", f"/dev/fd/{descriptor}", _options(target, extent)]
+    options += ["--target-image-opts", f"/dev/fd/{descriptor}", _disk(target, extent)]
     _run(
         ["qemu-img", "convert"], options, target, action=action, timeout=timeout,
         stall_timeout=stall_timeout, pass_fds=[descriptor],
@@ -194,7 +199,7 @@ def read_extent(target: IscsiTarget, extent: Extent, *, timeout: float) -> bytes
     """
     with tempfile.TemporaryFile() as content:
         content.truncate(extent.size)
-        options = ["-n", "-O", "raw", "--image-opts", _options(target, extent)]
+        options = ["-n", "-O", "raw", "--image-opts", _disk(target, extent)]
         _run(
             ["qemu-img", "convert"], [*options, f"/dev/fd/{content.fileno()}"], target,
             action="Reading the partition table", timeout=timeout, pass_fds=[content.fileno()],
@@ -202,8 +207,12 @@ def read_extent(target: IscsiTarget, extent: Extent, *, timeout: float) -> bytes
         return content.read()
 
 
-def _options(target: IscsiTarget, extent: Extent | None = None) -> str:
-    """Return QEMU's image options for a target's disk or an extent of it.
+def _disk(target: IscsiTarget, extent: Extent | None = None) -> str:
+    return render_options(disk_options(target, extent))
+
+
+def disk_options(target: IscsiTarget, extent: Extent | None = None) -> Options:
+    """Return what QEMU needs to know to open a target's disk or an extent of it.
 
     The header digest guards what TCP's checksum may miss, where the target has it: LIO does, tgt
     answers that it has none, and QEMU goes on without. QEMU has no data digest at all.
@@ -213,16 +222,34 @@ def _options(target: IscsiTarget, extent: Extent | None = None) -> str:
         "transport": "tcp",
         "portal": target.portal,
         "target": target.iqn,
-        "lun": target.lun,
+        "lun": str(target.lun),
         "initiator-name": target.initiator_iqn,
         "user": target.chap_username,
         "password-secret": _SECRET_ID,
         "header-digest": "crc32c",
     }
     if extent is None:
-        return ",".join(f"{key}={value}" for key, value in disk.items())
-    options = [f"driver=raw,offset={extent.start},size={extent.size}"]
-    return ",".join(options + [f"file.{key}={value}" for key, value in disk.items()])
+        return disk
+    part = {"driver": "raw", "offset": str(extent.start), "size": str(extent.size)}
+    return part | nest_options(disk, below="file")
+
+
+def image_options(image: Path, image_format: ImageFormat) -> Options:
+    """Return what QEMU needs to know to read a local image."""
+    file = {"driver": "file", "filename": os.fspath(image.absolute())}
+    cache = {"cache-size": _TABLE_CACHE} if image_format == "qcow2" else {}
+    top = {"driver": image_format, "read-only": "on"}
+    return top | cache | nest_options(file, below="file")
+
+
+def nest_options(options: Options, *, below: str) -> Options:
+    """Return options as those of a node below another one."""
+    return {f"{below}.{name}": value for name, value in options.items()}
+
+
+def render_options(options: Options) -> str:
+    """Return options as ``--image-opts`` takes them; a comma is doubled, so no value adds one."""
+    return ",".join(f"{name}={value.replace(',', ',,')}" for name, value in options.items())
 
 
 def _run(
@@ -236,12 +263,41 @@ def _run(
     pass_fds: Sequence[int] = (),
     on_output: execute.OutputCallback = lambda _text: None,
 ) -> execute.Result:
-    """Run a tool on a target; it reads the CHAP secret from a pipe, so it stands in no argv."""
+    """Run a tool on a target.
+
+    :raises DiskError: it failed, or ran out of time.
+    """
+    result = attempt(
+        program, options, target, action=action, timeout=timeout, stall_timeout=stall_timeout,
+        pass_fds=pass_fds, on_output=on_output,
+    )  # fmt: skip
+    if result.exit_code:
+        raise failure(f"{action} of {target}", result)
+    return result
+
+
+def attempt(
+    program: Sequence[str],
+    options: Sequence[str],
+    target: IscsiTarget,
+    *,
+    action: str,
+    timeout: float,
+    stall_timeout: float = math.inf,
+    pass_fds: Sequence[int] = (),
+    on_output: execute.OutputCallback = lambda _text: None,
+) -> execute.Result:
+    """Run a tool on a target to its end, whatever comes of it (exit codes 0 and 1).
+
+    It reads the CHAP secret from a pipe, so it stands in no argv.
+
+    :raises DiskError: it ran out of time, or died.
+    """
     began = time.monotonic()
     with execute.secret_descriptor(target.chap_secret) as secret:
         credentials = ["--object", f"secret,id={_SECRET_ID},file=/dev/fd/{secret}"]
         try:
-            result = execute.execute(
+            return execute.execute(
                 [*program, *credentials, *options], timeout=timeout, ok_codes=(0, 1),
                 pass_fds=(secret, *pass_fds), env=_ENVIRONMENT, on_output=on_output,
                 on_tick=StallGuard(program[0], stall_timeout),
@@ -250,9 +306,6 @@ def _run(
         except ProcessError as error:
             late = time.monotonic() - began >= timeout
             raise _ended(f"{action} of {target}", error, timeout if late else None) from error
-    if result.exit_code:
-        raise _failed(f"{action} of {target}", _reason(result))
-    return result
 
 
 def _ended(what: str, error: ProcessError, timeout: float | None) -> DiskError:
@@ -264,7 +317,9 @@ def _ended(what: str, error: ProcessError, timeout: float | None) -> DiskError:
     return DiskError(f"{what} failed: {error.message}", hint=error.hint)
 
 
-def _failed(what: str, reason: str) -> DiskError:
+def failure(what: str, result: execute.Result) -> DiskError:
+    """Return the error for a tool that says that it failed, and what to do about it."""
+    reason = _reason(result)
     hint = next((hint for pattern, hint in _HINTS.items() if re.search(pattern, reason)), "")
     return DiskError(f"{what} failed: {reason}", hint=hint)
 
@@ -279,7 +334,7 @@ def _reason(result: execute.Result) -> str:
     return _OPEN_PREFIX.sub("", said[-1]) if said else "it printed nothing"
 
 
-class _Percent:
+class PercentReader:
     """Reads the progress that ``qemu-img -p`` prints, in whatever pieces it comes."""
 
     def __init__(self, on_percent: PercentCallback) -> None:
@@ -287,6 +342,7 @@ class _Percent:
         self._rest = ""
 
     def feed(self, text: str) -> None:
+        """Take what it printed, and call back with the last percentage in it."""
         *whole, self._rest = (self._rest + text).split("\r")
         for match in filter(None, map(_PERCENT.search, whole[-1:])):
             self._on_percent(float(match[1]))
