@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from ilo_emulator.firmware import BootMode
 from ilo_emulator.profile import PROFILES, Profile
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _PORTS = range(65536)
+_SECTOR_SIZES = (512, 4096)
+# The machine's own SATA ports are the fewest.
+_MOST_DISKS = 6
+_SERIAL = re.compile(r"[A-Za-z0-9_-]{1,20}")
 _NAMESPACE = UUID("c3f1e5a2-9f0b-4b0e-8f27-6c1f0d3a7e55")
 
 
@@ -34,11 +39,12 @@ class Accel(StrEnum):
 
 
 class DiskInterface(StrEnum):
-    """The controller through which the guest sees its disk."""
+    """The controller through which the guest sees a disk; UEFI does not boot from megasas."""
 
     AHCI = "ahci"
     VIRTIO = "virtio"
     MEGASAS = "megasas"
+    NVME = "nvme"
 
 
 class Nic(StrEnum):
@@ -61,18 +67,32 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class DiskConfig:
+    """One local disk.
+
+    :ivar path: a qcow2 file, created when absent; it survives power cycles.
+    :ivar sector_size: bytes of a logical block: 512 or 4096.
+    :ivar serial: the serial number, ``None`` for the one that QEMU gives.
+    """
+
+    path: Path
+    size_gib: int
+    interface: DiskInterface
+    sector_size: int
+    serial: str | None
+
+
+@dataclass(frozen=True)
 class QemuConfig:
     """The machine behind an iLO.
 
-    :ivar disk: a qcow2 file, created when absent; it survives power cycles.
+    :ivar disks: the first is the one that is tried first when the server boots from disk.
     :ivar iscsi_portal: where the guest's port 3260 is reached from outside.
     """
 
-    disk: Path
-    disk_size_gib: int
+    disks: tuple[DiskConfig, ...]
     memory_mib: int
     cpus: int
-    disk_interface: DiskInterface
     nic: Nic
     mac: str
     iscsi_portal: Endpoint | None
@@ -81,13 +101,19 @@ class QemuConfig:
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """One emulated server. ``qemu`` is ``None`` for a paper machine."""
+    """One emulated server. ``qemu`` is ``None`` for a paper machine.
+
+    :ivar boot_mode: the boot mode, and with ``secure_boot`` the state of Secure Boot, that it is
+        delivered with.
+    """
 
     name: str
     listen: Endpoint
     username: str
     password: str = field(repr=False)
     profile: Profile
+    boot_mode: BootMode
+    secure_boot: bool
     serial_number: str
     uuid: UUID
     qemu: QemuConfig | None
@@ -129,21 +155,34 @@ def load(path: Path) -> Config:
 def _server(table: "_Table") -> ServerConfig:
     name = table.matching("name", _NAME, "letters, digits and inner dashes")
     table.place = f"server {name!r}"
-    profile = table.text("generation", "ilo4-gen8")
-    if profile not in PROFILES:
-        raise table.error("generation", f"must be one of {', '.join(PROFILES)}")
+    boot_mode = BootMode[table.choice("boot_mode", "legacy", ("legacy", "uefi")).upper()]
     server = ServerConfig(
         name=name,
         listen=Endpoint(table.address("address"), table.integer("port", 443, _PORTS)),
         username=table.text("username", "Administrator"),
         password=_password(table),
-        profile=PROFILES[profile],
+        profile=_profile(table, boot_mode),
+        boot_mode=boot_mode,
+        secure_boot=_secure_boot(table, boot_mode),
         serial_number=table.text("serial_number", f"CZ{uuid5(_NAMESPACE, name).hex[:8].upper()}"),
         uuid=table.uuid("uuid", uuid5(_NAMESPACE, f"system {name}")),
         qemu=_machine(table),
     )
     table.end()
     return server
+
+
+def _profile(table: "_Table", boot_mode: BootMode) -> Profile:
+    """Choose the generation; by default the first that knows the boot mode."""
+    able = [each.name for each in PROFILES.values() if boot_mode in each.boot_modes]
+    return PROFILES[table.choice("generation", able[0], able)]
+
+
+def _secure_boot(table: "_Table", boot_mode: BootMode) -> bool:
+    wanted = table.boolean("secure_boot", default=False)
+    if wanted and boot_mode is not BootMode.UEFI:
+        raise table.error("secure_boot", "needs boot_mode to be uefi")
+    return wanted
 
 
 def _password(table: "_Table") -> str:
@@ -161,11 +200,9 @@ def _machine(table: "_Table") -> QemuConfig | None:
         return None
     qemu = table.table("qemu")
     config = QemuConfig(
-        disk=qemu.path("disk"),
-        disk_size_gib=qemu.integer("disk_size_gib", 8, range(1, 65537)),
+        disks=_disks(qemu),
         memory_mib=qemu.integer("memory_mib", 1024, range(64, 1 << 20)),
         cpus=qemu.integer("cpus", 2, range(1, 65)),
-        disk_interface=DiskInterface(qemu.choice("disk_interface", "ahci", DiskInterface)),
         nic=Nic(qemu.choice("nic", "e1000e", Nic)),
         mac=qemu.matching("mac", _MAC, "six hex pairs with colons"),
         iscsi_portal=qemu.endpoint("iscsi_portal") if "iscsi_portal" in qemu.left else None,
@@ -175,6 +212,36 @@ def _machine(table: "_Table") -> QemuConfig | None:
     return config
 
 
+def _disks(qemu: "_Table") -> tuple[DiskConfig, ...]:
+    path = qemu.path("disk")
+    disks = [_disk(qemu, path, "disk_size_gib", "disk_interface")]
+    for number, table in enumerate(qemu.tables("extra_disks", optional=True), 1):
+        extra = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        disks.append(_disk(table, extra, "size_gib", "interface"))
+        table.end()
+    if len(disks) > _MOST_DISKS:
+        raise qemu.error("extra_disks", f"can be {_MOST_DISKS - 1} at most")
+    return tuple(disks)
+
+
+def _disk(table: "_Table", path: Path, size: str, interface: str) -> DiskConfig:
+    sector_size = table.integer("sector_size", _SECTOR_SIZES[0], range(1 << 16))
+    if sector_size not in _SECTOR_SIZES:
+        raise table.error("sector_size", "must be 512 or 4096")
+    able = list(DiskInterface)
+    if sector_size != _SECTOR_SIZES[0]:
+        able.remove(DiskInterface.AHCI)  # QEMU's SATA disks have sectors of 512 bytes only
+    return DiskConfig(
+        path=path,
+        size_gib=table.integer(size, 8, range(1, 65537)),
+        interface=DiskInterface(table.choice(interface, able[0], able)),
+        sector_size=sector_size,
+        serial=table.matching("serial", _SERIAL, "1 to 20 letters, digits, dashes")
+        if "serial" in table.left
+        else None,
+    )
+
+
 def _check_together(config: Config) -> None:
     if not ipaddress.ip_address(config.control.host).is_loopback:
         # It shows signed URLs and controls machines, without asking who calls.
@@ -182,7 +249,9 @@ def _check_together(config: Config) -> None:
     alike: dict[str, list[str]] = {
         "name": [server.name for server in config.servers],
         "address and port": [str(each.listen) for each in config.servers if each.listen.port],
-        "disk": [str(each.qemu.disk) for each in config.servers if each.qemu],
+        "disk": [
+            str(disk.path) for each in config.servers if each.qemu for disk in each.qemu.disks
+        ],
     }
     for what, values in alike.items():
         if len(set(values)) != len(values):
@@ -209,11 +278,17 @@ class _Table:
     def table(self, key: str) -> "_Table":
         return _Table(self._take(key, None), f"{self.place}: {key}", self._base)
 
-    def tables(self, key: str) -> list["_Table"]:
-        values = self._take(key, None)
-        if not isinstance(values, list) or not values:
+    def tables(self, key: str, *, optional: bool = False) -> list["_Table"]:
+        values = self._take(key, [] if optional else None)
+        if not isinstance(values, list) or not (values or optional):
             raise self.error(key, f"must be given as [[{key}]]")
         return [_Table(value, f"{key} {n}", self._base) for n, value in enumerate(values, 1)]
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        value = self._take(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, "must be true or false")
+        return value
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self._take(key, default)

@@ -109,6 +109,9 @@ def _described(ilo: Ilo) -> dict[str, Any]:
         "starts": ilo.starts,
         "booted_from": last.lower() if last else "none",
         "boots": [_described_boot(record) for record in ilo.boots],
+        "boot_mode": ilo.state.firmware.current.boot_mode.lower(),
+        "pending_boot_mode": ilo.state.firmware.pending_boot_mode.lower(),
+        "secure_boot": ilo.state.firmware.current.secure_boot,
         "media": media,
         "one_time_boot": ilo.state.one_time_boot,
         "boot_order": list(ilo.state.boot_order),
@@ -134,6 +137,8 @@ def _described_boot(record: BootRecord) -> dict[str, Any]:
     return {
         "at": record.at.isoformat(),
         "device": record.device.lower() if record.device else "none",
+        "boot_mode": record.firmware.boot_mode.lower(),
+        "secure_boot": record.firmware.secure_boot,
         "cdrom_url": record.media.get(Device.CDROM),
         "floppy_url": record.media.get(Device.FLOPPY),
     }

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from ilo_emulator.config import ServerConfig
 from ilo_emulator.faults import Faults
+from ilo_emulator.firmware import BootMode, Firmware, FirmwarePlan, Keys
 from ilo_emulator.machine import GuestEvent, Machine
 from ilo_emulator.state import (
     BootDevice,
@@ -22,6 +23,7 @@ from ilo_emulator.state import (
     InvalidValue,
     LicenseMissing,
     MachineFailed,
+    NotInLegacyMode,
     PostInProgress,
     Refusal,
     ServerIsOff,
@@ -34,10 +36,11 @@ _REMEMBERED = 1000
 
 @dataclass(frozen=True)
 class BootRecord:
-    """One start of the server: when, from what, and which media it saw."""
+    """One start of the server: when, from what, with which firmware, which media it saw."""
 
     at: datetime
     device: BootDevice | None
+    firmware: FirmwarePlan
     media: dict[Device, str] = field(repr=False)
 
 
@@ -55,7 +58,8 @@ class Ilo:
     def __init__(self, server: ServerConfig) -> None:
         self.server = server
         self.profile = server.profile
-        self.state = IloState(server.profile.boot_order)
+        firmware = Firmware(server.boot_mode, secure_boot=server.secure_boot)
+        self.state = IloState(server.profile.boot_order, firmware)
         self.boots: deque[BootRecord] = deque(maxlen=_REMEMBERED)
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
         self.starts = 0
@@ -180,6 +184,26 @@ class Ilo:
         async with self._lock:
             self.state.set_boot_order(first)
 
+    async def set_boot_mode(self, mode: BootMode) -> None:
+        """Choose the boot mode of the next start."""
+        if mode not in self.profile.boot_modes:
+            raise InvalidValue(f"The boot mode {mode} is not supported.")
+        self._check_post()
+        async with self._lock:
+            self.state.firmware.pending_boot_mode = mode
+
+    async def set_secure_boot(self, *, enable: bool) -> None:
+        """Choose whether the next start enforces Secure Boot."""
+        self._check_secure_boot()
+        async with self._lock:
+            self.state.firmware.secure_boot_enable = enable
+
+    async def set_keys(self, keys: Keys) -> None:
+        """Choose the keys of Secure Boot from the next start on."""
+        self._check_secure_boot()
+        async with self._lock:
+            self.state.firmware.keys = keys
+
     def on_guest_event(self, event: GuestEvent) -> None:
         """Take note that the guest reset or powered off its machine; a callback for machines."""
         task = asyncio.get_running_loop().create_task(self._after_guest(event, self.starts))
@@ -227,7 +251,7 @@ class Ilo:
             raise
         self.is_on = True
         self.starts += 1
-        self.boots.append(BootRecord(datetime.now(UTC), device, plan.media))
+        self.boots.append(BootRecord(datetime.now(UTC), device, plan.firmware, plan.media))
         LOG.info("%s: start %d, boots from %s", self.server.name, self.starts, device)
 
     async def _show_media(self) -> None:
@@ -237,6 +261,11 @@ class Ilo:
     def _check_license(self) -> None:
         if self._faults.no_license:
             raise LicenseMissing("This feature requires an iLO Advanced license.")
+
+    def _check_secure_boot(self) -> None:
+        if self.state.firmware.current.boot_mode is not BootMode.UEFI:
+            raise NotInLegacyMode("Secure Boot cannot be changed in legacy BIOS mode.")
+        self._check_post()
 
     def _check_post(self) -> None:
         in_post = self.is_on and time.monotonic() < self._started_at + self._faults.post_s

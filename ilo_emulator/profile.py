@@ -5,7 +5,16 @@ Facts: HPE iLO 4 Scripting and Command Line Guide; python-hpilo's test captures.
 
 from dataclasses import dataclass
 
+from ilo_emulator.firmware import BootMode
 from ilo_emulator.state import BootDevice
+
+_BOOT_ORDER = (
+    BootDevice.CDROM,
+    BootDevice.FLOPPY,
+    BootDevice.USB,
+    BootDevice.HDD,
+    BootDevice.NETWORK,
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,8 @@ class Profile:
     :ivar ribcl_version: the VERSION attribute of every RIBCL document.
     :ivar licensed: the licence type that includes scripted virtual media.
     :ivar unlicensed: the licence type of a server without one.
+    :ivar boot_modes: those that it can boot in; with one there is nothing to ask or to choose.
+    :ivar rest: whether it answers on ``/rest/v1``.
     :ivar boot_order: the persistent boot order that it is delivered with.
     """
 
@@ -31,7 +42,14 @@ class Profile:
     ribcl_version: str
     licensed: str
     unlicensed: str
-    boot_order: tuple[BootDevice, ...]
+    boot_modes: tuple[BootMode, ...]
+    rest: bool
+    boot_order: tuple[BootDevice, ...] = _BOOT_ORDER
+
+    @property
+    def has_boot_modes(self) -> bool:
+        """Whether there is a boot mode to ask for and to choose."""
+        return len(self.boot_modes) > 1
 
 
 PROFILES = {
@@ -48,13 +66,22 @@ PROFILES = {
             ribcl_version="2.23",
             licensed="iLO 4 Advanced",
             unlicensed="iLO 4 Standard",
-            boot_order=(
-                BootDevice.CDROM,
-                BootDevice.FLOPPY,
-                BootDevice.USB,
-                BootDevice.HDD,
-                BootDevice.NETWORK,
-            ),
+            boot_modes=(BootMode.LEGACY,),
+            rest=False,
+        ),
+        Profile(
+            name="ilo4-gen9",
+            model="ProLiant DL380 Gen9",
+            management_processor="iLO4",
+            processor_title="Integrated Lights-Out 4 (iLO 4)",
+            firmware_version="2.70",
+            firmware_date="May 07 2019",
+            rom_version="P89 v2.76 (10/21/2019)",
+            ribcl_version="2.23",
+            licensed="iLO 4 Advanced",
+            unlicensed="iLO 4 Standard",
+            boot_modes=(BootMode.LEGACY, BootMode.UEFI),
+            rest=True,
         ),
     )
 }

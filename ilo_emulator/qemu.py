@@ -10,9 +10,11 @@ import shutil
 from pathlib import Path
 
 from ilo_emulator import accelerator
-from ilo_emulator.config import Accel, QemuConfig, ServerConfig
+from ilo_emulator.config import Accel, DiskConfig, QemuConfig, ServerConfig
+from ilo_emulator.firmware import BootMode
 from ilo_emulator.machine import GuestEventHandler
 from ilo_emulator.media_proxy import MediaProxy, MediumUnreadable
+from ilo_emulator.ovmf import FlashImages, prepare_flash
 from ilo_emulator.qemu_command import Launch, usb_drive
 from ilo_emulator.qemu_process import QemuProcess
 from ilo_emulator.state import BootDevice, BootPlan, Device, MachineFailed
@@ -46,14 +48,15 @@ class QemuMachine:
         self._watcher: asyncio.Task[None] | None = None
 
     async def prepare(self, state_dir: Path) -> None:
-        """Create the disk when there is none, choose how to run guests, start the media proxy.
+        """Create disks that are not there, choose how to run guests, start the media proxy.
 
         :raises MachineFailed: a program is missing, or the disk cannot be created.
         """
         for program, package in _PROGRAMS.items():
             if shutil.which(program) is None:
                 raise MachineFailed(f"{program} was not found: install {package}")
-        await self._create_disk()
+        for disk in self._qemu.disks:
+            await _create_disk(disk)
         self._accel = await accelerator.choose(self._qemu.accel, state_dir)
         await self._proxy.start()
 
@@ -62,9 +65,11 @@ class QemuMachine:
         media = [device for device, url in plan.media.items() if await self._load(device, url)]
         missing = {BootDevice(device.value) for device in plan.media if device not in media}
         order = [device for device in plan.order if device not in missing]
+        uefi = plan.firmware.boot_mode is BootMode.UEFI
+        flash = prepare_flash(self._directory, plan.firmware) if uefi else None
 
         def command(fd: int) -> list[str]:
-            return self._launch(order, media, fd).command()
+            return self._launch(order, media, flash, fd).command()
 
         self._process = await QemuProcess.start(command, self._directory / "qemu.log")
         self._attached = {device: plan.media[device] for device in media}
@@ -111,7 +116,9 @@ class QemuMachine:
             raise MachineFailed("the machine is off")
         return self._process
 
-    def _launch(self, order: list[BootDevice], media: list[Device], fd: int) -> Launch:
+    def _launch(
+        self, order: list[BootDevice], media: list[Device], flash: FlashImages | None, fd: int
+    ) -> Launch:
         assert self.console_log is not None  # noqa: S101 - set in __init__
         return Launch(
             server=self._server,
@@ -119,6 +126,7 @@ class QemuMachine:
             accel=self._accel,
             order=order,
             media=media,
+            flash=flash,
             proxy=self._proxy,
             console_log=self.console_log,
             qmp_fd=fd,
@@ -162,17 +170,19 @@ class QemuMachine:
         self._proxy.unload(device)
         del self._attached[device]
 
-    async def _create_disk(self) -> None:
-        disk = self._qemu.disk
-        if disk.exists():
-            return
-        disk.parent.mkdir(parents=True, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            *("qemu-img", "create", "-q", "-f", "qcow2", str(disk)),
-            f"{self._qemu.disk_size_gib}G",
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+
+async def _create_disk(disk: DiskConfig) -> None:
+    if disk.path.exists():
+        return
+    disk.path.parent.mkdir(parents=True, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *("qemu-img", "create", "-q", "-f", "qcow2", str(disk.path)),
+        f"{disk.size_gib}G",
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), _SECONDS_TO_CREATE)
+    if process.returncode != 0:
+        raise MachineFailed(
+            f"cannot create {disk.path}: {errors.decode(errors='replace').strip()}"
         )
-        _, errors = await asyncio.wait_for(process.communicate(), _SECONDS_TO_CREATE)
-        if process.returncode != 0:
-            raise MachineFailed(f"cannot create {disk}: {errors.decode(errors='replace').strip()}")

@@ -5,20 +5,28 @@ third less CPU than through EHCI; an iSCSI target writes 38 MiB/s on a Nehalem a
 TCG's ``max``, with any network card and disk interface; q35 and pc are alike.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ilo_emulator.config import Accel, DiskInterface, Nic, QemuConfig, ServerConfig
+from ilo_emulator.config import Accel, DiskConfig, DiskInterface, Nic, QemuConfig, ServerConfig
 from ilo_emulator.media_proxy import MediaProxy
+from ilo_emulator.ovmf import FlashImages
 from ilo_emulator.state import BootDevice, Device
 
 _GUEST_ISCSI_PORT = 3260
 # The oldest CPU that today's distributions run on, plus a source of entropy.
 _EMULATED_CPU = "Nehalem,+rdrand"
 _ACCELERATORS = {Accel.TCG: ("tcg,thread=multi", _EMULATED_CPU), Accel.KVM: ("kvm", "max")}
+_DISK_DRIVERS: dict[DiskInterface, dict[str, Any]] = {
+    DiskInterface.AHCI: {"driver": "ide-hd"},
+    DiskInterface.VIRTIO: {"driver": "virtio-blk-pci"},
+    DiskInterface.MEGASAS: {"driver": "scsi-hd", "bus": "raid.0"},
+    DiskInterface.NVME: {"driver": "nvme"},
+}
 _NIC_MODELS = {Nic.E1000E: "e1000e", Nic.E1000: "e1000", Nic.VIRTIO: "virtio-net-pci"}
 # More of it fetches a fifth more of an ISO, and no sooner.
 _READAHEAD = 256 * 1024
@@ -77,6 +85,7 @@ class Launch:
 
     :ivar order: what it tries to boot from, the first that works wins.
     :ivar media: the drives that it sees.
+    :ivar flash: UEFI firmware, ``None`` for QEMU's own BIOS.
     :ivar qmp_fd: the descriptor of the control socket that it inherits.
     """
 
@@ -85,6 +94,7 @@ class Launch:
     accel: Accel
     order: Sequence[BootDevice]
     media: Sequence[Device]
+    flash: FlashImages | None
     proxy: MediaProxy
     console_log: Path
     qmp_fd: int
@@ -96,12 +106,16 @@ class Launch:
     def _machine(self) -> Iterator[str]:
         accel, cpu = _ACCELERATORS[self.accel]
         yield from ("-nodefaults", "-no-user-config", "-name", self.server.name)
-        yield from ("-machine", "q35", "-accel", accel, "-cpu", cpu)
+        yield from ("-machine", self._board(), "-accel", accel, "-cpu", cpu)
         yield from ("-smp", str(self.qemu.cpus), "-m", str(self.qemu.memory_mib))
         yield from ("-uuid", str(self.server.uuid), "-smbios", self._smbios())
         yield from ("-boot", "strict=on", "-rtc", "base=utc")
         # The emulator itself restarts a guest that resets: by then the boot devices differ.
         yield from ("-action", "reboot=shutdown,shutdown=pause")
+
+    def _board(self) -> str:
+        # Only in system management mode may flash be written: so the variables are the firmware's.
+        return "q35,smm=on,pflash0=code,pflash1=variables" if self.flash else "q35"
 
     def _smbios(self) -> str:
         profile, serial = self.server.profile, self.server.serial_number
@@ -124,42 +138,69 @@ class Launch:
         return f"user,id=network,ipv6=off{forward}"
 
     def _devices(self) -> Iterator[str]:
-        nodes, devices = [self._disk_node()], [*self._disk_devices(), self._network_card()]
+        nodes = [*self._flash_nodes(), *itertools.starmap(_disk_node, enumerate(self.qemu.disks))]
+        devices = [*self._disk_devices(), self._network_card()]
         devices += [{"driver": "virtio-rng-pci"}, {"driver": "qemu-xhci", "id": "usb"}]
         for device in self.media:
-            drive = usb_drive(device, self.proxy, self._index(BootDevice(device.value)))
+            drive = usb_drive(device, self.proxy, self._boot_index(BootDevice(device.value)))
             nodes.append(drive.medium)
             devices += [drive.bridge, drive.unit]
+        if self.flash:
+            yield from ("-global", "driver=cfi.pflash01,property=secure,value=on")
         for node in nodes:
             yield from ("-blockdev", json.dumps(node))
         for properties in devices:
             yield from ("-device", json.dumps(properties))
 
-    def _disk_node(self) -> _Properties:
-        # The disk outlives QEMU, not a crash of the host: flushes would only cost time.
-        file = {"driver": "file", "filename": str(self.qemu.disk), "cache": {"no-flush": True}}
-        unmap = {"discard": "unmap", "detect-zeroes": "unmap"}
-        node = {"driver": "qcow2", "node-name": "disk", "cache": {"no-flush": True}}
-        return {**node, **unmap, "file": {**file, "discard": "unmap"}}
-
-    def _disk_devices(self) -> list[_Properties]:
-        disk = {"id": "disk0", "drive": "disk", **_boot_index(self._index(BootDevice.HDD))}
-        if self.qemu.disk_interface is DiskInterface.AHCI:
-            return [{"driver": "ide-hd", "bus": "ide.0", **disk}]
-        if self.qemu.disk_interface is DiskInterface.VIRTIO:
-            return [{"driver": "virtio-blk-pci", **disk}]
+    def _flash_nodes(self) -> list[_Properties]:
+        if self.flash is None:
+            return []
+        code = {"driver": "file", "filename": str(self.flash.code), "read-only": True}
+        variables = {"driver": "file", "filename": str(self.flash.variables)}
         return [
-            {"driver": "megasas", "id": "raid"},
-            {"driver": "scsi-hd", "bus": "raid.0", **disk},
+            {"driver": "raw", "node-name": "code", "read-only": True, "file": code},
+            {"driver": "raw", "node-name": "variables", "file": variables},
         ]
+
+    def _disk_devices(self) -> Iterator[_Properties]:
+        disks = self.qemu.disks
+        if any(disk.interface is DiskInterface.MEGASAS for disk in disks):
+            yield {"driver": "megasas", "id": "raid"}
+        for number, disk in enumerate(disks):
+            index = self._boot_index(BootDevice.HDD, number)
+            yield _disk_device(number, disk) | _boot_index(index)
 
     def _network_card(self) -> _Properties:
         # Without an option ROM: booting from the network is not emulated.
         model = _NIC_MODELS[self.qemu.nic]
         return {"driver": model, "netdev": "network", "mac": self.qemu.mac, "romfile": ""}
 
-    def _index(self, device: BootDevice) -> int | None:
-        return self.order.index(device) if device in self.order else None
+    def _boot_index(self, device: BootDevice, number: int = 0) -> int | None:
+        """Tell a device's place in the boot order; disks are tried in the order of the file."""
+        if device not in self.order:
+            return None
+        return self.order.index(device) * len(self.qemu.disks) + number
+
+
+def _disk_device(number: int, disk: DiskConfig) -> _Properties:
+    name = f"disk{number}"
+    sectors = dict.fromkeys(("logical_block_size", "physical_block_size"), disk.sector_size)
+    device = {**_DISK_DRIVERS[disk.interface], "id": name, "drive": name, **sectors}
+    if disk.interface is DiskInterface.AHCI:
+        device["bus"] = f"ide.{number}"
+    if disk.interface is DiskInterface.NVME:
+        device["serial"] = name  # which must be given
+    if disk.serial is not None:
+        device["serial"] = disk.serial
+    return device
+
+
+def _disk_node(number: int, disk: DiskConfig) -> _Properties:
+    # The disk outlives QEMU, not a crash of the host: flushes would only cost time.
+    file = {"driver": "file", "filename": str(disk.path), "cache": {"no-flush": True}}
+    unmap = {"discard": "unmap", "detect-zeroes": "unmap"}
+    node = {"driver": "qcow2", "node-name": f"disk{number}", "cache": {"no-flush": True}}
+    return {**node, **unmap, "file": {**file, "discard": "unmap"}}
 
 
 def _boot_index(index: int | None) -> _Properties:

@@ -7,6 +7,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ilo_emulator.firmware import Firmware, FirmwarePlan
+
 
 class Device(enum.StrEnum):
     """A virtual media drive, by its RIBCL name."""
@@ -57,6 +59,10 @@ class PostInProgress(Refusal):
     """Boot settings cannot change while the server is in POST."""
 
 
+class NotInLegacyMode(Refusal):
+    """The command needs the server to be in UEFI mode."""
+
+
 class ServerIsOff(Refusal):
     """The command needs a running server."""
 
@@ -96,12 +102,14 @@ class BootPlan:
 
     order: tuple[BootDevice, ...]
     media: dict[Device, str] = field(repr=False)
+    firmware: FirmwarePlan = field(default_factory=FirmwarePlan)
 
 
 class IloState:
     """Drives and boot settings of one server. A method that refuses changes nothing."""
 
-    def __init__(self, boot_order: Sequence[BootDevice]) -> None:
+    def __init__(self, boot_order: Sequence[BootDevice], firmware: Firmware) -> None:
+        self.firmware = firmware
         self.drives = {device: Drive() for device in Device}
         self.boot_order = tuple(boot_order)
         self.one_time_boot: BootDevice | None = None
@@ -150,7 +158,7 @@ class IloState:
         self.boot_order = tuple(dict.fromkeys([*first, *self.boot_order]))
 
     def start(self) -> BootPlan:
-        """Start the server: connect or eject media, use up the one-time boot, tell the order."""
+        """Start the server: apply what is pending, use up what is for once, tell the order."""
         for device, drive in self.drives.items():
             if drive.started:  # a BOOT_ONCE medium goes at the start after its own
                 self.drives[device] = Drive()
@@ -161,7 +169,8 @@ class IloState:
         # A CD-ROM before a floppy: drivers use the floppy to carry parameters, not to boot.
         booting = (BootDevice.CDROM, BootDevice.FLOPPY)
         tried = dict.fromkeys([*chosen, *booting, *self.boot_order])
-        return BootPlan(tuple(filter(self._is_present, tried)), self.connected_media())
+        order = tuple(filter(self._is_present, tried))
+        return BootPlan(order, self.connected_media(), self.firmware.start())
 
     def connected_media(self) -> dict[Device, str]:
         """Tell the URLs of the drives that the server sees now."""

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ilo_emulator import state
+from ilo_emulator.firmware import BootMode
 from ilo_emulator.ilo import Ilo
+from ilo_emulator.ribcl import boot_order
 from ilo_emulator.ribcl.inventory import embedded_health, host_data
 from ilo_emulator.ribcl.reply import DONE, Document, tag, value
 from ilo_emulator.ribcl.request import Command
@@ -19,6 +21,7 @@ _STATUS: dict[type[state.Refusal], int] = {
     state.InvalidValue: 0x0035,
     state.LicenseMissing: 0x002E,
     state.PostInProgress: 0x003D,
+    state.NotInLegacyMode: 0x003C,
     state.ServerIsOff: 0x0058,
     state.MachineFailed: 0x0003,
 }
@@ -48,8 +51,7 @@ async def execute(ilo: Ilo, command: Command) -> Document:
     :raises SyntaxProblem: this iLO has no such command, or not in this block.
     """
     ilo.record(command.name)
-    if command.name in _BOOT_MODE_COMMANDS:
-        # A Gen8 server boots in one mode only and has none to tell.
+    if command.name in _BOOT_MODE_COMMANDS and not ilo.profile.has_boot_modes:
         return Document(0x003C, f"Feature not supported - {command.name}")
     entry = _COMMANDS.get(command.name)
     if entry is None or entry.block != command.block:
@@ -77,12 +79,6 @@ def _device(command: Command) -> state.Device:
     if name not in state.Device.__members__:
         raise state.InvalidValue("An invalid Virtual Media option has been given.")
     return state.Device(name)
-
-
-def _boot_device(name: str) -> state.BootDevice:
-    if name.upper() not in state.BootDevice.__members__:
-        raise state.InvalidValue(f"The boot device {name!r} is not known.")
-    return state.BootDevice(name.upper())
 
 
 @_command("GET_FW_VERSION", "RIB_INFO")
@@ -238,19 +234,48 @@ async def _get_one_time_boot(ilo: Ilo, _command: Command) -> Document:
 @_command("SET_ONE_TIME_BOOT", "SERVER_INFO", write=True)
 async def _set_one_time_boot(ilo: Ilo, command: Command) -> Document:
     name = command.attribute("VALUE") or ""
-    await ilo.set_one_time_boot(None if name.upper() == "NORMAL" else _boot_device(name))
+    await ilo.set_one_time_boot(
+        None if name.upper() == "NORMAL" else boot_order.device(ilo.state, name)
+    )
     return DONE
 
 
 @_command("GET_PERSISTENT_BOOT", "SERVER_INFO")
 async def _get_persistent_boot(ilo: Ilo, _command: Command) -> Document:
-    devices = [tag("DEVICE", value=device) for device in ilo.state.boot_order]
-    return Document(payload=tag("PERSISTENT_BOOT", *devices))
+    return Document(payload=tag("PERSISTENT_BOOT", *boot_order.entries(ilo.state)))
 
 
 @_command("SET_PERSISTENT_BOOT", "SERVER_INFO", write=True)
 async def _set_persistent_boot(ilo: Ilo, command: Command) -> Document:
-    await ilo.set_boot_order([_boot_device(name) for name in command.child_values("DEVICE")])
+    names = command.child_values("DEVICE")
+    await ilo.set_boot_order([boot_order.device(ilo.state, name) for name in names])
+    return DONE
+
+
+@_command("GET_SUPPORTED_BOOT_MODE", "SERVER_INFO")
+async def _get_supported_boot_mode(_ilo: Ilo, _command: Command) -> Document:
+    supported = value("SUPPORTED_BOOT_MODE", "LEGACY_UEFI")
+    return Document(payload=tag("GET_SUPPORTED_BOOT_MODE", supported))
+
+
+@_command("GET_CURRENT_BOOT_MODE", "SERVER_INFO")
+async def _get_current_boot_mode(ilo: Ilo, _command: Command) -> Document:
+    current = value("BOOT_MODE", ilo.state.firmware.current.boot_mode)
+    return Document(payload=tag("GET_CURRENT_BOOT_MODE", current))
+
+
+@_command("GET_PENDING_BOOT_MODE", "SERVER_INFO")
+async def _get_pending_boot_mode(ilo: Ilo, _command: Command) -> Document:
+    pending = value("BOOT_MODE", ilo.state.firmware.pending_boot_mode)
+    return Document(payload=tag("GET_PENDING_BOOT_MODE", pending))
+
+
+@_command("SET_PENDING_BOOT_MODE", "SERVER_INFO", write=True)
+async def _set_pending_boot_mode(ilo: Ilo, command: Command) -> Document:
+    name = (command.attribute("VALUE") or "").upper()
+    if name not in BootMode.__members__:
+        raise state.InvalidValue(f"The boot mode {name!r} is not known.")
+    await ilo.set_boot_mode(BootMode(name))
     return DONE
 
 

@@ -65,7 +65,7 @@ def _parts(server: ServerConfig) -> list[str]:
     qemu = server.qemu
     cpus = qemu.cpus if qemu else _PAPER_CPUS
     memory = (qemu.memory_mib if qemu else _PAPER_MEMORY_MIB) // 1024
-    disk = qemu.disk_size_gib if qemu else _PAPER_DISK_GIB
+    disk = qemu.disks[0].size_gib if qemu else _PAPER_DISK_GIB
     processor = tag(
         "PROCESSOR",
         value("LABEL", "Proc 1"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ilo_emulator.config import Accel, ConfigError, DiskInterface, Endpoint, Nic, load
+from ilo_emulator.config import Accel, ConfigError, DiskConfig, DiskInterface, Endpoint, Nic, load
 
 EMULATOR = '[emulator]\nstate_dir = "state"\ncontrol = "127.0.0.1:8090"\n'
 SERVER = '[[server]]\nname = "node-0"\naddress = "127.0.1.10"\npassword = "hunter2"\n'
@@ -41,10 +41,9 @@ def test_a_qemu_machine(tmp_path: Path):
     more = 'iscsi_portal = "127.0.1.10:3260"\nnic = "virtio"\naccel = "tcg"\ncpus = 1\n'
     qemu = load(written(tmp_path, EMULATOR + SERVER + QEMU + more)).servers[0].qemu
     assert qemu is not None
-    assert qemu.disk == tmp_path / "d.qcow2"
     assert qemu.iscsi_portal == Endpoint("127.0.1.10", 3260)
     assert (qemu.nic, qemu.accel, qemu.cpus) == (Nic.VIRTIO, Accel.TCG, 1)
-    assert (qemu.disk_interface, qemu.disk_size_gib) == (DiskInterface.AHCI, 8)
+    assert qemu.disks == (DiskConfig(tmp_path / "d.qcow2", 8, DiskInterface.AHCI, 512, None),)
 
 
 def test_the_password_from_a_file(tmp_path: Path):

@@ -48,6 +48,7 @@ def launch(tmp_path: Path, interface: str = "ahci", accel: Accel = Accel.TCG) ->
         accel=accel,
         order=[BootDevice.CDROM, BootDevice.HDD, BootDevice.NETWORK],
         media=[Device.CDROM],
+        flash=None,
         proxy=proxy,
         console_log=tmp_path / "console,1.log",
         qmp_fd=7,
@@ -98,7 +99,7 @@ def test_the_iscsi_port_is_reached_from_outside(tmp_path: Path):
     ],
 )
 def test_disk_interfaces(tmp_path: Path, interface: str, driver: str):
-    assert devices(launch(tmp_path, interface).command())[driver]["drive"] == "disk"
+    assert devices(launch(tmp_path, interface).command())[driver]["drive"] == "disk0"
 
 
 def test_accelerators(tmp_path: Path):

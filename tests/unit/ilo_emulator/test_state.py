@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ilo_emulator.firmware import Firmware
 from ilo_emulator.profile import PROFILES
 from ilo_emulator.state import (
     BootDevice,
@@ -23,7 +24,7 @@ ORDER = PROFILES["ilo4-gen8"].boot_order
 
 @pytest.fixture
 def state() -> IloState:
-    return IloState(ORDER)
+    return IloState(ORDER, Firmware())
 
 
 def test_boots_from_its_disk_when_nothing_is_set(state: IloState):
@@ -139,7 +140,7 @@ class IloRules(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = IloState(ORDER)
+        self.state = IloState(ORDER, Firmware())
         self.starts_since_boot_once: dict[Device, int] = {}
 
     devices = st.sampled_from(Device)
