@@ -12,7 +12,7 @@ import enum
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from ironic_ilo import execute
@@ -67,6 +67,7 @@ _MAKERS = {
     ),
     FileSystemType.BTRFS: _Maker("btrfs-progs", ("mkfs.btrfs", "-q", "-f", "-K")),
 }  # fmt: skip
+_FAT = _Maker("dosfstools", ("mkfs.vfat",))
 
 
 @dataclass(frozen=True)
@@ -81,24 +82,42 @@ class FileSystem:
     written: tuple[Extent, ...]
 
 
-@contextmanager
-def make_file_system(kind: FileSystemType, size: int, *, label: str) -> Iterator[FileSystem]:
+def make_file_system(
+    kind: FileSystemType, size: int, *, label: str
+) -> AbstractContextManager[FileSystem]:
     """Make a file system, and forget it at the end of the block.
 
     :param size: its bytes; it takes 60 to 100 MiB of memory, whatever they are.
     :raises DiskError: the program that makes it is missing, or failed.
     """
     maker = _MAKERS[kind]
-    descriptor = os.memfd_create(f"ironic-ilo-{kind}")
+    return _making(f"ephemeral file system ({kind})", maker, [*maker.command, "-L", label], size)
+
+
+def make_efi_system_partition(
+    size: int, *, label: str, sector_size: int
+) -> AbstractContextManager[FileSystem]:
+    """Make the empty FAT file system of an EFI system partition, and forget it likewise.
+
+    :param sector_size: bytes of the disk's logical sector, which FAT must be made for.
+    :raises DiskError: the program that makes it is missing, or failed.
+    """
+    command = [*_FAT.command, "-S", str(sector_size), "-n", label]
+    return _making("EFI system partition", _FAT, command, size)
+
+
+@contextmanager
+def _making(what: str, maker: _Maker, command: Sequence[str], size: int) -> Iterator[FileSystem]:
+    descriptor = os.memfd_create("ironic-ilo-file-system")
     try:
         os.truncate(descriptor, size)
-        _run(kind, maker, [*maker.command, "-L", label, f"/dev/fd/{descriptor}"], descriptor)
+        _run(what, maker, [*command, f"/dev/fd/{descriptor}"], descriptor)
         yield FileSystem(descriptor, tuple(_find_written(descriptor)))
     finally:
         os.close(descriptor)
 
 
-def _run(kind: FileSystemType, maker: _Maker, argv: Sequence[str], descriptor: int) -> None:
+def _run(what: str, maker: _Maker, argv: Sequence[str], descriptor: int) -> None:
     try:
         execute.execute(
             argv, timeout=_TIMEOUT, limits=_LIMITS, env=maker.environment, pass_fds=[descriptor]
@@ -106,7 +125,7 @@ def _run(kind: FileSystemType, maker: _Maker, argv: Sequence[str], descriptor: i
     except ProcessError as error:
         missing = isinstance(error, execute.ProgramNotFound)
         raise DiskError(
-            f"The ephemeral file system ({kind}) cannot be made: {error.message}",
+            f"The {what} cannot be made: {error.message}",
             hint=f"Install the package {maker.package} on this conductor." if missing else "",
         ) from error
 

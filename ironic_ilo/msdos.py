@@ -23,7 +23,14 @@ _PROTECTIVE_TYPE = 0xEE
 # UEFI specification 2.10, table 5.4: the first sector's geometry is 0, 0, 2 here.
 _PROTECTIVE_CHS = b"\x00\x02\x00"
 _MAX_SECTORS = 2**32 - 1
-_TYPES = {Role.EPHEMERAL: 0x83, Role.SWAP: 0x82, Role.ROOT: 0x83}
+_LINUX = 0x83
+_TYPES = {
+    Role.ESP: 0xEF,
+    Role.EPHEMERAL: _LINUX,
+    Role.SWAP: 0x82,
+    Role.CONFIGDRIVE: _LINUX,
+    Role.ROOT: _LINUX,
+}
 
 
 class _Entry(NamedTuple):

@@ -1,9 +1,9 @@
 """The layout of a deployed disk: arithmetic alone.
 
 Nothing here touches a disk. Order, alignment and labels are those of Ironic's own partition
-images: ephemeral, swap, and root last, so that the root file system can grow; everything starts
-at a multiple of 1 MiB, the first partition at 1 MiB. All offsets and sizes are in bytes unless the
-name says otherwise.
+images: EFI system partition, ephemeral, swap, config drive, and root last, so that the root file
+system can grow; everything starts at a multiple of 1 MiB, the first partition at 1 MiB. All
+offsets and sizes are in bytes unless the name says otherwise.
 """
 
 import enum
@@ -15,10 +15,15 @@ from ironic_ilo.exception import DiskError, InvalidInput
 MIB = 1024 * 1024
 EPHEMERAL_LABEL = "ephemeral0"
 SWAP_LABEL = "swap1"
+ESP_LABEL = "efi-part"
+# What Ironic allows a config drive at most. The partition always has this size: so a rebuild with
+# preserve_ephemeral finds the same layout, whatever its config drive needs.
+CONFIGDRIVE_MIB = 64
 
 _SECTOR_SIZES = (512, 4096)
 # An msdos entry counts sectors in 32 bits, and so do fdisk and the kernel.
 _MSDOS_MAX_SECTORS = 2**32 - 1
+_MSDOS_MAX_PARTITIONS = 4
 
 
 class Label(enum.StrEnum):
@@ -29,17 +34,25 @@ class Label(enum.StrEnum):
 
 
 class Role(enum.Enum):
-    """What a partition is for."""
+    """What a partition is for, in the order of the disk."""
 
+    ESP = "esp"
     EPHEMERAL = "ephemeral"
     SWAP = "swap"
+    CONFIGDRIVE = "configdrive"
     ROOT = "root"
 
 
 # At the begin of the disk, and for GPT's backup at its end, too.
 _TABLE_MIB = {Label.MSDOS: 1, Label.GPT: 2}
-# What asks for each, in a node's instance_info.
-_FIELDS = {Role.EPHEMERAL: "ephemeral_gb", Role.SWAP: "swap_mb", Role.ROOT: "root_gb"}
+# What asks for each, in a node's instance_info or in ironic.conf.
+_FIELDS = {
+    Role.ESP: "[ilo]efi_system_partition_mib",
+    Role.EPHEMERAL: "ephemeral_gb",
+    Role.SWAP: "swap_mb",
+    Role.CONFIGDRIVE: "configdrive",
+    Role.ROOT: "root_gb",
+}
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,8 @@ def plan_layout(
     root_mib: int,
     swap_mib: int = 0,
     ephemeral_mib: int = 0,
+    esp_mib: int = 0,
+    configdrive: bool = False,
     sector_size: int = 512,
     label: Label | None = None,
 ) -> Layout:
@@ -108,20 +123,29 @@ def plan_layout(
     :param root_mib: size of the root partition in MiB.
     :param swap_mib: size of the swap partition in MiB; 0: none.
     :param ephemeral_mib: size of the ephemeral partition in MiB; 0: none.
+    :param esp_mib: size of the EFI system partition in MiB; 0: none.
+    :param configdrive: whether there is a partition for a config drive.
     :param sector_size: bytes of the disk's logical sector, 512 or 4096.
-    :param label: the kind of partition table; ``None``: msdos, or GPT on a disk that is larger
-        than msdos can express.
+    :param label: the kind of partition table; ``None``: msdos, or GPT with an EFI system
+        partition, and on a disk that is larger than msdos can express.
     :raises InvalidInput: a size makes no sense, or is more than an msdos table can express.
     :raises DiskError: the disk is too small.
     """
-    wanted = {Role.EPHEMERAL: ephemeral_mib, Role.SWAP: swap_mib, Role.ROOT: root_mib}
+    wanted = {
+        Role.ESP: esp_mib,
+        Role.EPHEMERAL: ephemeral_mib,
+        Role.SWAP: swap_mib,
+        Role.CONFIGDRIVE: CONFIGDRIVE_MIB if configdrive else 0,
+        Role.ROOT: root_mib,
+    }
     _check_sizes(wanted, sector_size)
     if label is None:
-        label = Label.GPT if disk_size > _MSDOS_MAX_SECTORS * sector_size else Label.MSDOS
+        needs_gpt = esp_mib or disk_size > _MSDOS_MAX_SECTORS * sector_size
+        label = Label.GPT if needs_gpt else Label.MSDOS
     end = (sum(wanted.values()) + _TABLE_MIB[label]) * MIB
     _check_fits(end, disk_size, wanted, _TABLE_MIB[label])
     if label is Label.MSDOS:
-        _check_msdos(end, sector_size)
+        _check_msdos(end, sector_size, wanted)
     return Layout(disk_size, sector_size, label, tuple(_placed(wanted)))
 
 
@@ -132,9 +156,10 @@ def wipe_extents(
 
     Signatures of former contents stand at the ends of a disk and of a partition: partition
     tables, md, LVM and ZFS labels, file systems. So: everything before the first partition, the
-    last MiB of the disk, both ends of ephemeral and swap, and of root what the image does not
-    cover: the first MiB behind the image, and the last. The image itself replaces the rest of
-    root's beginning.
+    last MiB of the disk, both ends of the EFI system partition, ephemeral and swap, and of root
+    what the image does not cover: the first MiB behind the image, and the last. The image itself
+    replaces the rest of root's beginning. Of a config drive nothing may remain, for it holds
+    secrets.
 
     :param image_size: bytes of the image, at most the size of the root partition.
     :param preserve_ephemeral: spare the partition table and the ephemeral partition.
@@ -144,15 +169,17 @@ def wipe_extents(
     image_end = root.start + image_size // MIB * MIB
     extents = [
         Extent(image_end, min(2 * MIB, root.end - image_end)),
-        _last_mib(image_end, root.end),
+        last_mib(image_end, root.end),
     ]
-    wiped = {Role.SWAP}
+    wiped = {Role.ESP, Role.SWAP}
     if not preserve_ephemeral:
         wiped.add(Role.EPHEMERAL)
-        extents += [Extent(0, layout.partitions[0].start), _last_mib(0, layout.disk_size)]
+        extents += [Extent(0, layout.partitions[0].start), last_mib(0, layout.disk_size)]
     for part in layout.partitions:
         if part.role in wiped:
-            extents += [Extent(part.start, MIB), _last_mib(part.start, part.end)]
+            extents += [Extent(part.start, MIB), last_mib(part.start, part.end)]
+        elif part.role is Role.CONFIGDRIVE:
+            extents.append(Extent(part.start, part.size))
     return merge_extents(extents)
 
 
@@ -166,6 +193,12 @@ def merge_extents(extents: Iterable[Extent]) -> tuple[Extent, ...]:
         else:
             merged.append(extent)
     return tuple(merged)
+
+
+def last_mib(low: int, end: int) -> Extent:
+    """Return at least the last MiB before ``end``, but nothing below ``low``."""
+    start = max(low, (end - MIB) // MIB * MIB)
+    return Extent(start, max(0, end - start))
 
 
 def _check_sizes(wanted: Mapping[Role, int], sector_size: int) -> None:
@@ -192,14 +225,21 @@ def _check_fits(end: int, disk_size: int, wanted: Mapping[Role, int], table_mib:
         )
 
 
-def _check_msdos(end: int, sector_size: int) -> None:
+def _check_msdos(end: int, sector_size: int, wanted: Mapping[Role, int]) -> None:
+    roles = [role.value for role, mib in wanted.items() if mib]
+    if len(roles) > _MSDOS_MAX_PARTITIONS:
+        raise InvalidInput(
+            f"An msdos partition table has room for {_MSDOS_MAX_PARTITIONS} partitions, the "
+            f"layout needs {len(roles)}: {', '.join(roles)}",
+            hint="Remove the capability disk_label:msdos, or set it to gpt.",
+        )
     limit = _MSDOS_MAX_SECTORS * sector_size
     if end > limit:
         raise InvalidInput(
             f"An msdos partition table reaches {limit} bytes with sectors of {sector_size}, "
             f"the layout needs {end}",
-            hint="Set the capability disk_label:gpt, or make "
-            f"{', '.join(_FIELDS.values())} smaller.",
+            hint="Set the capability disk_label:gpt, or make ephemeral_gb, swap_mb, root_gb "
+            "smaller.",
         )
 
 
@@ -209,9 +249,3 @@ def _placed(wanted: Mapping[Role, int]) -> Iterable[Partition]:
         if mib:
             yield Partition(start, mib * MIB, number, role)
             start, number = start + mib * MIB, number + 1
-
-
-def _last_mib(low: int, end: int) -> Extent:
-    """Return at least the last MiB before ``end``, but nothing below ``low``."""
-    start = max(low, (end - MIB) // MIB * MIB)
-    return Extent(start, max(0, end - start))
