@@ -25,7 +25,7 @@ conf.register_opts(CONF)
 
 REFERENCE = "ilo_boot_iso"
 # Part of every name: raise it when the same inputs begin to give other bytes.
-_BUILDER_VERSION = 1
+_BUILDER_VERSION = 2
 
 
 def prepare(task: Any) -> None:

@@ -1,5 +1,7 @@
 """Make the two images that virtual media carries: a FAT floppy and a bootable ISO.
 
+``boot_loaders`` has what makes the ISO boot.
+
 Both are made alike: what goes in is staged in a private directory, an unprivileged tool packs
 it, and the finished file appears under its name at once, readable by its owner alone. Nothing is
 mounted. The same inputs give the same bytes, at any time and in any directory: a shared boot ISO
@@ -12,9 +14,17 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from ironic_ilo.boot_loaders import (
+    ESP_PATH,
+    GrubFiles,
+    IsolinuxFiles,
+    check_file,
+    grub,
+    isolinux,
+    split_kernel_params,
+)
 from ironic_ilo.exception import ImageError, InvalidInput, ProcessError
 from ironic_ilo.execute import execute
 
@@ -30,34 +40,17 @@ _FLOPPY_CONTENT_KIB = 1400  # what the FATs and the root directory leave of it, 
 _CLUSTER_KIB = 32  # the largest that mkfs.fat chooses below 32 GiB
 _FAT_OVERHEAD_KIB = 512
 
+_ESP_CLUSTER_KIB = 4
+_ESP_OVERHEAD_KIB = 64  # FATs, root directory (16 KiB), directories, with a margin
+
+# A firmware reads the ISO from front to end: boot loaders (xorriso's own choice), their
+# configuration, kernel, ramdisk.
+_ORDER = ("--sort-weight", "-1", "/vmlinuz", "--sort-weight", "-2", "/initrd")
+
 # What stands for itself in FAT and on mtools' command line (which reads "x:" as a drive).
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _FAT_LABEL = re.compile(r"[A-Za-z0-9_-]{1,11}")
 _ISO_VOLUME_ID = re.compile(r"[A-Z0-9_]{1,32}")  # d-characters, ECMA-119 section 8.4.6
-
-# Linux on x86 takes 2047 (COMMAND_LINE_SIZE); isolinux 6.04 adds BOOT_IMAGE= and initrd= to ours,
-# and was seen to hand 1985 bytes of it over whole.
-_MAX_KERNEL_PARAMS_BYTES = 1900
-
-
-@dataclass(frozen=True)
-class IsolinuxFiles:
-    """Where isolinux lives: the places of Debian's packages isolinux and syslinux-common."""
-
-    isolinux_bin: Path = Path("/usr/lib/ISOLINUX/isolinux.bin")
-    ldlinux_c32: Path = Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
-
-
-@dataclass(frozen=True)
-class _BootLoader:
-    """What one firmware needs on an ISO.
-
-    :ivar files: what to add, by path on the ISO.
-    :ivar options: the El Torito entry, as options of ``xorriso -as mkisofs``.
-    """
-
-    files: Mapping[str, Path | bytes]
-    options: Sequence[str]
 
 
 def create_vfat_image(
@@ -84,13 +77,13 @@ def create_vfat_image(
     _check_names([*own, *files])
     content: dict[str, Path | bytes] = {**own, **files}
     _check_matches("volume label", label, _FAT_LABEL)
-    _check_sources(content)
+    _check_sources(content.values())
     with _making(output_file) as (tree, image):
         _stage(tree, content)
         serial = _digest(tree, content)[:8]
         # mkfs.fat keeps a label's case, by which Linux finds it; mformat does not.
         options = ["--invariant", "-n", label, "-i", serial]
-        _pack("mkfs.vfat", *options, "-C", image, str(_fat_kib(tree)))
+        _pack("mkfs.vfat", *options, "-C", image, str(_floppy_kib(tree)))
         if content:
             _pack("mcopy", "-i", image, *(tree / name for name in content), "::")
 
@@ -103,25 +96,32 @@ def create_iso_image(
     kernel_params: str | Sequence[str] = (),
     volume_id: str = "IRONIC_BOOT",
     bios: IsolinuxFiles | None = None,
+    uefi: GrubFiles | None = None,
 ) -> None:
-    """Make an ISO 9660 image that boots a kernel at once, without a prompt.
+    """Make an ISO 9660 image that boots a kernel at once, without a prompt, in either boot mode.
+
+    With Secure Boot, UEFI boots a kernel that Debian has signed.
 
     :param output_file: replaced, whole or not at all.
     :param kernel_params: the kernel command line, or its words.
-    :param bios: isolinux for machines that boot in BIOS mode; ``None``: Debian's.
+    :param bios: isolinux, for BIOS mode; ``None``: Debian's.
+    :param uefi: shim and GRUB, for UEFI mode; ``None``: Debian's.
     :raises InvalidInput: a parameter, the volume id or a source file is no good; nothing was
         written.
     :raises ImageError: it could not be made.
     """
     params = kernel_params if isinstance(kernel_params, str) else " ".join(kernel_params)
-    _check_kernel_params(params)
     _check_matches("volume id", volume_id, _ISO_VOLUME_ID)
-    loader = _isolinux(bios or IsolinuxFiles(), params)
-    content = {**loader.files, "vmlinuz": kernel, "initrd": ramdisk}
-    _check_sources(content)
+    words = split_kernel_params(params)
+    bios_loader = isolinux(bios or IsolinuxFiles(), params)
+    uefi_loader = grub(uefi or GrubFiles(), words)
+    boot_files = bios_loader.files | uefi_loader.files
+    content: dict[str, Path | bytes] = {"vmlinuz": kernel, "initrd": ramdisk, **boot_files}
+    _check_sources([*content.values(), *uefi_loader.esp_files.values()])
     with _making(output_file) as (tree, image):
         _stage(tree, content)
-        options = [*_iso_options(volume_id), *loader.options]
+        _make_esp(tree / ESP_PATH, uefi_loader.esp_files)
+        options = [*_iso_options(volume_id), *bios_loader.options, *uefi_loader.options]
         _pack("xorriso", "-no_rc", "-as", "mkisofs", *options, "-o", image, tree)
 
 
@@ -144,14 +144,6 @@ def _check_one_line(what: str, text: str) -> None:
         raise InvalidInput(f"A lone surrogate stands in {what}; UTF-8 cannot hold it.") from None
 
 
-def _check_kernel_params(params: str) -> None:
-    _check_one_line("the kernel parameters", params)
-    if len(params.encode()) > _MAX_KERNEL_PARAMS_BYTES:
-        raise InvalidInput(
-            f"The kernel parameters are longer than {_MAX_KERNEL_PARAMS_BYTES} bytes."
-        )
-
-
 def _check_names(names: Sequence[str]) -> None:
     """Refuse names that FAT cannot hold side by side; it does not tell case apart."""
     seen: set[str] = set()
@@ -167,13 +159,10 @@ def _check_matches(what: str, text: str, pattern: re.Pattern[str]) -> None:
         raise InvalidInput(f"The {what} {text!r} is not of the form {pattern.pattern}")
 
 
-def _check_sources(content: Mapping[str, Path | bytes]) -> None:
-    for name, source in content.items():
-        if isinstance(source, Path) and not source.is_file():
-            raise InvalidInput(
-                f"{source}, to become {name} of an image, is not a file.",
-                hint="Check the path, or install the package that provides it.",
-            )
+def _check_sources(sources: Iterable[Path | bytes]) -> None:
+    for source in sources:
+        if isinstance(source, Path):
+            check_file(source)
 
 
 @contextmanager
@@ -209,16 +198,19 @@ def _pack(*argv: str | Path) -> None:
     execute(argv, timeout=_SECONDS_TO_PACK, env=_FIXED_TIME | {"MTOOLSRC": os.devnull})
 
 
-def _fat_kib(tree: Path) -> int:
+def _floppy_kib(tree: Path) -> int:
     """Find the size of an image that holds the files of a tree."""
     sizes = [file.stat().st_size for file in tree.iterdir()]
     if sum(-(-size // 1024) for size in sizes) <= _FLOPPY_CONTENT_KIB:
         return _FLOPPY_KIB
-    clusters = sum(-(-size // (_CLUSTER_KIB * 1024)) for size in sizes)
-    content = clusters * _CLUSTER_KIB
+    content = _kib_in_clusters(sizes, _CLUSTER_KIB)
     # A FAT entry is at most 4 bytes, there are two FATs, and a cluster is at least 512 bytes.
     needed = content + content // 64 + _FAT_OVERHEAD_KIB
     return -(-needed // 1024) * 1024
+
+
+def _kib_in_clusters(sizes: Iterable[int], cluster_kib: int) -> int:
+    return cluster_kib * sum(-(-size // (cluster_kib * 1024)) for size in sizes)
 
 
 def _digest(tree: Path, names: Iterable[str]) -> str:
@@ -231,31 +223,20 @@ def _digest(tree: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _isolinux(bios: IsolinuxFiles, kernel_params: str) -> _BootLoader:
-    """Boot with isolinux at once: no prompt, no time-out, no key held down stops it."""
-    config = f"""\
-default linux
-prompt 0
-timeout 0
-noescape 1
-label linux
-  kernel /vmlinuz
-  initrd /initrd
-  append {kernel_params}
-"""
-    files: dict[str, Path | bytes] = {
-        "isolinux/isolinux.bin": bios.isolinux_bin,
-        "isolinux/ldlinux.c32": bios.ldlinux_c32,
-        "isolinux/isolinux.cfg": config.encode(),
-    }
-    boot_image = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat"]
-    return _BootLoader(
-        files, [*boot_image, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"]
-    )
+def _make_esp(image: Path, files: Mapping[str, Path]) -> None:
+    """Make an EFI system partition that is just large enough."""
+    sizes = [file.stat().st_size for file in files.values()]
+    kib = _kib_in_clusters(sizes, _ESP_CLUSTER_KIB) + _ESP_OVERHEAD_KIB
+    sectors = str(_ESP_CLUSTER_KIB * 2)
+    _pack("mkfs.vfat", "--invariant", "-s", sectors, "-C", image, str(kib))
+    parents = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    _pack("mmd", "-i", image, *(f"::{parent}" for parent in sorted(parents - {"."})))
+    for name, file in files.items():
+        _pack("mcopy", "-i", image, file.resolve(), f"::{name}")
 
 
 def _iso_options(volume_id: str) -> list[str]:
     """Fix whatever differs between two runs or two source files of the same content."""
     dates = ["--modification-date=1980010100000000", "--set_all_file_dates", "=315532800"]
     owners = ["-uid", "0", "-gid", "0", "-file-mode", "0444", "-dir-mode", "0555"]
-    return ["-V", volume_id, "-R", "-f", *dates, *owners]
+    return ["-V", volume_id, "-R", "-f", "-no-pad", *dates, *owners, *_ORDER]

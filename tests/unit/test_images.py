@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ironic_ilo import images
+from ironic_ilo.boot_loaders import ESP_PATH, GrubFiles, IsolinuxFiles
 from ironic_ilo.exception import ImageError, InvalidInput
-from ironic_ilo.images import IsolinuxFiles, create_iso_image, create_vfat_image
+from ironic_ilo.images import create_iso_image, create_vfat_image
 
 TIMEOUT = 60
 PARAMETERS = {"ironic_api_url": "http://10.0.2.2:6385", "deployment_key": "ab" * 32}
@@ -228,6 +229,9 @@ def test_iso_holds_what_isolinux_boots(tmp_path, kernel, ramdisk):
         "label linux\n  kernel /vmlinuz\n  initrd /initrd\n  append root=UUID=1 ro ttyS0\n"
     )
     assert sorted(content) == [
+        ".disk/info",
+        "boot/grub/efi.img",
+        "boot/grub/grub.cfg",
         "initrd",
         "isolinux/boot.cat",
         "isolinux/isolinux.bin",
@@ -237,14 +241,47 @@ def test_iso_holds_what_isolinux_boots(tmp_path, kernel, ramdisk):
     ]
 
 
-def test_iso_boots_in_bios_mode(tmp_path, kernel, ramdisk):
+def test_iso_holds_what_grub_boots(tmp_path, kernel, ramdisk):
+    iso = tmp_path / "boot.iso"
+    create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, kernel_params='root=UUID=1 a="b c" d')
+    content = extract(iso, tmp_path / "tree")
+    assert content["boot/grub/grub.cfg"].decode() == (
+        "set superusers=nobody\nlinux /vmlinuz 'root=UUID=1' 'a=b c' 'd'\ninitrd /initrd\nboot\n"
+    )
+    esp = tmp_path / "tree" / ESP_PATH
+    check_fat(esp)
+    files = {"BOOTX64.EFI": GrubFiles().shim, "grubx64.efi": GrubFiles().grub}
+    assert sorted(run("mdir", "-b", "-/", "-i", esp, "::").decode().split()) == [
+        "::/EFI/",
+        "::/EFI/BOOT/",
+        *(f"::/EFI/BOOT/{name}" for name in sorted(files)),
+    ]
+    for name, source in files.items():
+        assert read_file(esp, f"EFI/BOOT/{name}") == source.read_bytes()
+    assert esp.stat().st_size < sum(file.stat().st_size for file in files.values()) + (100 << 10)
+
+
+def test_iso_boots_in_bios_and_uefi_mode(tmp_path, kernel, ramdisk):
     iso = tmp_path / "boot.iso"
     create_iso_image(iso, kernel=kernel, ramdisk=ramdisk)
     report = run("xorriso", "-indev", iso, "-report_el_torito", "plain").decode()
     assert re.search(r"boot img : +1 +BIOS +y +none +0x0000 +0x00 +4 ", report)
     assert re.search(r"img path : +1 +/isolinux/isolinux.bin", report)
     assert "boot-info-table" in report
+    esp_sectors = len(extract(iso, tmp_path / "tree")[ESP_PATH]) // 512
+    assert re.search(rf"boot img : +2 +UEFI +y +none +0x0000 +0x00 +{esp_sectors} ", report)
+    assert re.search(rf"img path : +2 +/{ESP_PATH}", report)
     assert blkid(iso)["LABEL"] == "IRONIC_BOOT"
+
+
+def test_iso_is_read_from_front_to_end(tmp_path, kernel, ramdisk):
+    iso = tmp_path / "boot.iso"
+    create_iso_image(iso, kernel=kernel, ramdisk=ramdisk)
+    report = run("xorriso", "-indev", iso, "-find", "/", "-exec", "report_lba").decode()
+    lines = re.findall(r"File data lba: +0 , +(\d+) , .*'/(\S+)'", report)
+    order = [path for _, path in sorted((int(place), path) for place, path in lines)]
+    assert order[:2] == [ESP_PATH, "isolinux/isolinux.bin"]
+    assert order[-2:] == ["vmlinuz", "initrd"]
 
 
 def test_words_of_the_command_line_are_joined(tmp_path, kernel, ramdisk):
@@ -256,8 +293,16 @@ def test_words_of_the_command_line_are_joined(tmp_path, kernel, ramdisk):
     assert blkid(iso)["LABEL"] == "MY_ISO"
 
 
-@pytest.mark.parametrize("params", ["a\nb", "a\rb", "a\0b", ["a", "b\n"], "\ud800", "a" * 1901])
-def test_kernel_parameters_that_break_the_line_are_refused(tmp_path, kernel, ramdisk, params):
+@pytest.mark.parametrize(
+    "params",
+    [
+        *("a\nb", "a\rb", "a\0b", ["a", "b\n"], "a\tb", "\ud800", "\u00fc", "a" * 1901),
+        *('a"b', 'a"b"', 'a="b"c', 'a="b', '"', 'a="b"="c"', "it's", "'a b'", "a\\b", 'a="\\"'),
+    ],
+)
+def test_kernel_parameters_that_a_boot_loader_would_change_are_refused(
+    tmp_path, kernel, ramdisk, params
+):
     with pytest.raises(InvalidInput, match="kernel parameters"):
         create_iso_image(
             tmp_path / "boot.iso", kernel=kernel, ramdisk=ramdisk, kernel_params=params
@@ -280,8 +325,9 @@ def test_missing_sources_are_refused(tmp_path, kernel, ramdisk):
         {"kernel": missing, "ramdisk": ramdisk},
         {"kernel": kernel, "ramdisk": missing},
         {"kernel": kernel, "ramdisk": ramdisk, "bios": IsolinuxFiles(isolinux_bin=missing)},
+        {"kernel": kernel, "ramdisk": ramdisk, "uefi": GrubFiles(shim=missing)},
     ):
-        with pytest.raises(InvalidInput, match=f"{missing}.*package"):
+        with pytest.raises(InvalidInput, match=f"{missing} is not a file. Check the path"):
             create_iso_image(iso, **sources)
     assert not iso.exists()
 

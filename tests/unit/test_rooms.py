@@ -10,6 +10,7 @@ PACKAGES = ("ironic_ilo", "deploy_ramdisk", "ilo_emulator", "lab")
 # Modules that the command line uses without an Ironic configuration.
 FREE_OF_IRONIC = (
     "ironic_ilo/bmc",
+    "ironic_ilo/boot_loaders.py",
     "ironic_ilo/images.py",
     "ironic_ilo/partitions.py",
     "ironic_ilo/gpt.py",
@@ -36,6 +37,7 @@ KNOW_TASKS = {
     "boot.py",
     "boot_iso.py",
     "callback.py",
+    "cleaning.py",
     "deploy.py",
     "glance.py",
     "image_sources.py",
@@ -44,6 +46,7 @@ KNOW_TASKS = {
     "management.py",
     "power.py",
     "publisher.py",
+    "ramdisk.py",
     "reconciler.py",
     "vendor.py",
     "virtual_media.py",
