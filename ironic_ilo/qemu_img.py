@@ -147,6 +147,7 @@ def convert(
     target: IscsiTarget,
     extent: Extent,
     *,
+    part: Extent | None = None,
     on_percent: PercentCallback,
     timeout: float,
     stall_timeout: float,
@@ -156,12 +157,13 @@ def convert(
     Never ``--target-is-zero``: the disk held something else before. Cache mode writeback, since
     the default, unsafe, would leave out the SYNCHRONIZE CACHE at the end.
 
+    :param part: of the image, that alone is written; ``None``: all of it.
     :param on_percent: called with the share of the image's allocated data that is written, in
         steps of about one; what it raises ends the write.
     :raises DiskError: reading, writing or flushing failed, or ran out of time.
     """
     options = ["-p", "-n", *_PARALLEL, "-t", "writeback", "--image-opts", "--target-image-opts"]
-    options += [render_options(image_options(image, image_format)), _disk(target, extent)]
+    options += [render_options(image_options(image, image_format, part)), _disk(target, extent)]
     _run(
         ["qemu-img", "convert"], options, target, action=f"Writing {image.name} to the disk",
         timeout=timeout, stall_timeout=stall_timeout, on_output=PercentReader(on_percent).feed,
@@ -228,18 +230,21 @@ def disk_options(target: IscsiTarget, extent: Extent | None = None) -> Options:
         "password-secret": _SECRET_ID,
         "header-digest": "crc32c",
     }
-    if extent is None:
-        return disk
-    part = {"driver": "raw", "offset": str(extent.start), "size": str(extent.size)}
-    return part | nest_options(disk, below="file")
+    return disk if extent is None else _cut(disk, extent)
 
 
-def image_options(image: Path, image_format: ImageFormat) -> Options:
-    """Return what QEMU needs to know to read a local image."""
+def image_options(image: Path, image_format: ImageFormat, part: Extent | None = None) -> Options:
+    """Return what QEMU needs to know to read a local image or a part of it."""
     file = {"driver": "file", "filename": os.fspath(image.absolute())}
     cache = {"cache-size": _TABLE_CACHE} if image_format == "qcow2" else {}
     top = {"driver": image_format, "read-only": "on"}
-    return top | cache | nest_options(file, below="file")
+    whole = top | cache | nest_options(file, below="file")
+    return whole if part is None else _cut(whole, part) | {"read-only": "on"}
+
+
+def _cut(options: Options, extent: Extent) -> Options:
+    part = {"driver": "raw", "offset": str(extent.start), "size": str(extent.size)}
+    return part | nest_options(options, below="file")
 
 
 def nest_options(options: Options, *, below: str) -> Options:

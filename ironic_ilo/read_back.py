@@ -31,6 +31,7 @@ def compare(
     image: Path,
     image_format: ImageFormat,
     *,
+    part: Extent | None = None,
     on_percent: PercentCallback,
     timeout: float,
     stall_timeout: float,
@@ -39,7 +40,8 @@ def compare(
 
     Only the image's allocated data is read, in one session, with at most 32 MiB of buffers.
 
-    :param extent: begins where the image does, and is at least of its size.
+    :param extent: begins where the image or its part does, and is at least of its size.
+    :param part: of the image, that alone was written there; ``None``: all of it.
     :param on_percent: called with the share of the image's allocated data that is compared, in
         steps of about one; what it raises ends the comparison.
     :param timeout: seconds for all of it.
@@ -47,16 +49,17 @@ def compare(
     :raises DiskError: a byte differs (of several, any), or they cannot be read in time.
     """
     action = f"Reading {image.name} back"
+    options = _render_options(target, extent, image, image_format, part)
     result = qemu_img.attempt(
-        _CONVERT, _render_options(target, extent, image, image_format), target, action=action,
-        timeout=timeout, stall_timeout=stall_timeout,
+        _CONVERT, options, target, action=action, timeout=timeout, stall_timeout=stall_timeout,
         on_output=qemu_img.PercentReader(on_percent).feed,
     )  # fmt: skip
     if match := _MISMATCH.search(result.stderr):
         offset = int(match[1])
         raise DiskError(
             f"The disk of {target} does not hold what was written: byte {extent.start + offset} "
-            f"of the disk differs from byte {offset} of {image.name}",
+            f"of the disk differs from byte {offset + (part.start if part else 0)} of "
+            f"{image.name}",
             hint=_HINT,
         )
     if result.exit_code:
@@ -64,10 +67,14 @@ def compare(
 
 
 def _render_options(
-    target: IscsiTarget, extent: Extent, image: Path, image_format: ImageFormat
+    target: IscsiTarget,
+    extent: Extent,
+    image: Path,
+    image_format: ImageFormat,
+    part: Extent | None,
 ) -> list[str]:
-    size = int(qemu_img.read_json("info", image, image_format)["virtual-size"])
-    image_side = qemu_img.image_options(image, image_format)
+    size = part.size if part else _read_size(image, image_format)
+    image_side = qemu_img.image_options(image, image_format, part)
     disk_side = qemu_img.disk_options(target, Extent(extent.start, size))
     both = {
         "driver": "blkverify",
@@ -77,3 +84,7 @@ def _render_options(
     nowhere = {"driver": "null-co", "size": str(size)}
     rendered = [qemu_img.render_options(side) for side in (both, nowhere)]
     return ["--image-opts", "--target-image-opts", *rendered]
+
+
+def _read_size(image: Path, image_format: ImageFormat) -> int:
+    return int(qemu_img.read_json("info", image, image_format)["virtual-size"])
