@@ -11,17 +11,18 @@ ORDER = ("unit", "e2e", "functional")
 TESTS = Path(__file__).parent
 
 
-# Before pytest-xdist's own, which reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the quick tests first, then the long ones; keep together what shares a lab.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep together what shares a lab.
 
     Two processes run the tests (``./run test``), and each would start a lab of its own.
     """
+    if _room(item) != "unit":
+        item.add_marker(pytest.mark.xdist_group(_lab(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the quick tests first, then the long ones."""
     items.sort(key=lambda item: ORDER.index(_room(item)))
-    for item in items:
-        if _room(item) != "unit":
-            item.add_marker(pytest.mark.xdist_group(_lab(item)))
 
 
 def _room(item: pytest.Item) -> str:
