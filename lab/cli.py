@@ -17,12 +17,13 @@ from lab.keeper import Lab, find_lab, stop_lab
 from lab.openstack.keystone import ADMIN, OWNER
 from lab.process import own_command
 from lab.report import reporting, timeline_table
-from lab.settings import OPENSTACK, STANDALONE, Ports, Settings, default_directory
+from lab.settings import LEGACY, OPENSTACK, STANDALONE, UEFI, Ports, Settings, default_directory
 from lab.signals import Stopped, stopped_by_signals
 from lab.status import print_nodes, read_status
 from lab.up import bring_up
 
 _MOST_NODES = 64
+_BIOS = "bios"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +90,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         default=STANDALONE,
         help="what Ironic works with: an image server, or Keystone, Glance and Swift (standalone)",
     )
+    parser.add_argument(
+        "--boot-mode", choices=(_BIOS, UEFI), help="that the servers are delivered with (bios)"
+    )
+    parser.add_argument(
+        "--secure-boot", action="store_true", help="servers in UEFI mode, with Secure Boot on"
+    )
     for name, port in asdict(Ports()).items():
         parser.add_argument(
             Ports.option(name), type=int, default=port, metavar="N", help=f"0: any ({port})"
@@ -108,12 +115,17 @@ def _node_count(text: str) -> int:
 
 
 def _settings(arguments: argparse.Namespace, nodes: int) -> Settings:
+    if arguments.secure_boot and arguments.boot_mode == _BIOS:
+        raise InvalidInput("There is no Secure Boot in BIOS mode", hint="Use --boot-mode uefi.")
+    uefi = arguments.secure_boot or arguments.boot_mode == UEFI
     return Settings(
         directory=arguments.dir.resolve(),
         ports=Ports(**{name: getattr(arguments, f"{name}_port") for name in asdict(Ports())}),
         nodes=nodes,
         first_address=arguments.address,
         services=arguments.services,
+        boot_mode=UEFI if uefi else LEGACY,
+        secure_boot=arguments.secure_boot,
     )
 
 

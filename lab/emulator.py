@@ -6,7 +6,7 @@ import secrets
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,9 @@ def _server_tables(settings: Settings, directory: Path, number: int, name: str) 
         port=ILO_PORT,
         username=USER_NAME,
         password_file=str(_write_password(directory / f"{name}.password")),
+        generation=settings.generation,
+        boot_mode=settings.boot_mode,
+        secure_boot=settings.secure_boot,
         machine=settings.machine,
     )
     if settings.machine == "qemu":
@@ -164,6 +167,8 @@ def _server_tables(settings: Settings, directory: Path, number: int, name: str) 
             mac=_mac(number),
             iscsi_portal=f"{address}:{ISCSI_PORT}",
         )
+        for disk in settings.extra_disks:
+            yield _table("[[server.qemu.extra_disks]]", **asdict(disk))
 
 
 def _write_password(path: Path) -> Path:
@@ -177,9 +182,10 @@ def _mac(number: int) -> str:
     return f"52:54:00:11:{number >> 8:02x}:{number & 255:02x}"
 
 
-def _table(header: str, **values: str | int) -> str:
-    # A JSON string or number is a TOML one, too.
-    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+def _table(header: str, **values: str | int | None) -> str:
+    # A JSON string, number or truth value is a TOML one, too; TOML has nothing for None.
+    given = {name: value for name, value in values.items() if value is not None}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
     return "\n".join((header, *lines, ""))
 
 

@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from ironic_ilo.exception import Error, InvalidInput, ProcessError
 from lab.services import Services, running_services
-from lab.settings import Ports, Settings
+from lab.settings import Settings
 from lab.signals import Stopped, stopped_by_signals
 
 _LOCK = "lab.lock"
@@ -100,8 +100,10 @@ def kept_lab(settings: Settings, file_paths: list[Path]) -> Iterator[KeptLab]:
     :raises InvalidInput: the directory is another lab's, or not a lab's.
     :raises ProcessError: a service could not be started.
     """
-    request = asdict(settings) | {"directory": str(settings.directory)}
-    request["file_paths"] = [str(path) for path in file_paths]
+    request = {
+        "settings": settings.as_dict(),
+        "file_paths": [str(path) for path in file_paths],
+    }
     with _claimed(settings.directory) as lock, (settings.directory / _LOG).open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "lab.keeper"],
@@ -188,11 +190,10 @@ def _is_locked(directory: Path) -> bool:
 
 
 def main() -> int:
-    """Keep a lab; the settings are the first line of standard input."""
+    """Keep a lab; the settings are in the first line of standard input."""
     request = json.loads(sys.stdin.readline())
-    file_paths = [Path(path) for path in request.pop("file_paths")]
-    directory, ports = Path(request.pop("directory")), Ports(**request.pop("ports"))
-    settings = Settings(directory=directory, ports=ports, **request)
+    file_paths = [Path(path) for path in request["file_paths"]]
+    settings = Settings.from_dict(request["settings"])
     try:
         with stopped_by_signals(signal.SIGTERM, signal.SIGINT):
             _keep(settings, file_paths)

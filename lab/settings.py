@@ -4,8 +4,9 @@ import ipaddress
 import os
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from ironic_ilo.exception import InvalidInput
 
@@ -16,6 +17,9 @@ ISCSI_PORT = 3260
 
 STANDALONE = "standalone"
 OPENSTACK = "openstack"
+# Boot modes, as the emulator's configuration names them.
+LEGACY = "legacy"
+UEFI = "uefi"
 # The ports that each choice of services listens on.
 _PORTS_USED = {
     STANDALONE: ("api", "image_server", "control"),
@@ -47,6 +51,19 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A local disk of emulated servers; what is ``None`` is left to the emulator.
+
+    :ivar interface: ``ahci``, ``virtio``, ``megasas`` or ``nvme``.
+    """
+
+    size_gib: int
+    sector_size: int = 512
+    interface: str | None = None
+    serial: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """One lab.
 
@@ -56,6 +73,10 @@ class Settings:
     :ivar machine: ``qemu``, or ``paper`` for servers that boot nothing.
     :ivar services: ``standalone``, where Ironic asks nobody for a password and the image server
         publishes images; or ``openstack``, with Keystone, Glance and Swift.
+    :ivar generation: of the servers, by the emulator's name; ``None``: one with that boot mode.
+    :ivar boot_mode: that the servers are delivered with: ``legacy`` or ``uefi``.
+    :ivar secure_boot: whether they are delivered with Secure Boot on, which needs ``uefi``.
+    :ivar extra_disks: of each server, besides the one that it boots from.
     """
 
     directory: Path
@@ -64,6 +85,10 @@ class Settings:
     first_address: str = "127.0.1.10"
     machine: str = "qemu"
     services: str = STANDALONE
+    generation: str | None = None
+    boot_mode: str = LEGACY
+    secure_boot: bool = False
+    extra_disks: tuple[Disk, ...] = ()
 
     @property
     def api_url(self) -> str:
@@ -74,6 +99,20 @@ class Settings:
     def image_server_url(self) -> str:
         """The image server, as the emulated iLOs see it."""
         return f"http://{LOOPBACK}:{self.ports.image_server}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give a form for JSON."""
+        return asdict(self) | {"directory": str(self.directory)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Settings":
+        """Undo :meth:`as_dict`."""
+        made = {
+            "directory": Path(values["directory"]),
+            "ports": Ports(**values["ports"]),
+            "extra_disks": tuple(Disk(**disk) for disk in values["extra_disks"]),
+        }
+        return cls(**values | made)
 
     def node_names(self) -> list[str]:
         """Name the servers: ``node-0`` and so on."""

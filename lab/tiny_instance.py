@@ -1,54 +1,94 @@
 """An instance of a few MiB that is up in seconds, for tests: busybox on Debian's kernel.
 
 Its ramdisk mounts the root file system that the kernel command line names, as Debian's does, and
-the prompt comes from a program in there: seeing it proves that the image was written. When there
-is an ephemeral partition it counts the boots in there, and says so.
+a program in there reports on the serial console what it sees: the report proves that the image
+was written, and that what was put beside it is of use to a system.
 """
 
+import base64
+import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy_ramdisk import cpio, initramfs
 from deploy_ramdisk.kernel import fetch_kernel
 from deploy_ramdisk.modules import ModuleTree
 from deploy_ramdisk.package_cache import PackageCache, default_cache_dir
-from lab import cache
+from lab import cache, console
 from lab.instance_image import InstanceImage, make_root_image
 
-_MODULES = ("ahci", "ext4", "crc32c_generic", "megaraid_sas", "sd_mod", "virtio_blk", "virtio_pci")
+ROOT_LABEL = "tiny"
+
+_SCRIPTS = Path(__file__).with_name("tiny")
+_LOGIN_PROMPT = "tiny login:"
+_MODULES = (
+    *("ahci", "megaraid_sas", "nvme", "sd_mod", "virtio_blk", "virtio_pci"),
+    *("ext4", "crc32c_generic", "xfs", "isofs", "vfat", "nls_cp437", "nls_ascii", "efivarfs"),
+)
 _IMAGE_MIB = 8
 
-_RAMDISK_INIT = """\
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mount -t devtmpfs dev /dev
-mount -t proc proc /proc
-modprobe -a {modules}
-root=$(sed -n 's/.*root=\\([^ ]*\\).*/\\1/p' /proc/cmdline)
-for second in $(seq 60); do
-    device=$(findfs "$root" 2>/dev/null) && break
-    sleep 1
-done
-mount -t ext4 -o ro "$device" /root || echo "tiny: cannot mount $root" >/dev/ttyS0
-umount /proc
-mount --move /dev /root/dev
-exec switch_root /root /sbin/init
-"""
-_SYSTEM_INIT = """\
-#!/bin/busybox sh
-PATH=/bin
-busybox mount -t proc proc /proc
-if device=$(busybox findfs LABEL=ephemeral0 2>/dev/null); then
-    busybox mount -t ext4 "$device" /mnt && echo boot >>/mnt/boots
-    boots=$(busybox wc -l </mnt/boots)
-    busybox sync
-    printf '\\ntiny: ephemeral0 has seen %s boots\\n' "$boots" >/dev/ttyS0
-fi
-while :; do
-    printf '\\ntiny login: ' >/dev/ttyS0
-    read -r name </dev/ttyS0
-done
-"""
+
+@dataclass(frozen=True)
+class ConfigDrive:
+    """A file system labelled ``config-2``, as an instance found it.
+
+    :ivar type: ``iso9660`` or ``vfat``.
+    :ivar files: their contents, by path.
+    """
+
+    device: str
+    type: str
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a tiny instance saw when it started; devices are named as in ``sda1``.
+
+    :ivar firmware: ``bios`` or ``uefi``.
+    :ivar secure_boot: the firmware says that it enforces it.
+    :ivar partitions: bytes of each, by device.
+    :ivar root: device of the root file system.
+    :ivar swap: ``device`` and ``size`` (bytes in use as swap) of ``LABEL=swap1``, if there is one.
+    :ivar ephemeral: ``device``, ``type`` (``ext4`` or ``xfs``) and ``boots`` (how often it was
+        mounted by this instance, written down in itself) of ``LABEL=ephemeral0``.
+    :ivar esp: device of the FAT file system ``LABEL=efi-part``.
+    """
+
+    firmware: str
+    secure_boot: bool
+    partitions: dict[str, int]
+    root: str
+    swap: dict[str, Any] | None
+    ephemeral: dict[str, Any] | None
+    config_drive: ConfigDrive | None
+    esp: str | None
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """Read one; contents of files are in Base64."""
+        values = json.loads(text)
+        if drive := values["config_drive"]:
+            files = {path: base64.b64decode(data) for path, data in drive["files"].items()}
+            values["config_drive"] = ConfigDrive(**drive | {"files": files})
+        return cls(**values)
+
+
+def wait_for_report(log: Path, *, after: int, timeout: float) -> tuple[Report, int]:
+    """Wait until a tiny instance has started, and tells what it sees.
+
+    :param log: of its serial console.
+    :param after: offset in bytes; what stands before it does not count.
+    :param timeout: seconds.
+    :returns: the report, and the offset behind it.
+    :raises ProcessError: it did not come in time.
+    """
+    begin = console.wait_for_text(log, "tiny: ", after=after, timeout=timeout)
+    end = console.wait_for_text(log, _LOGIN_PROMPT, after=begin, timeout=timeout)
+    text = log.read_bytes()[begin:end].decode()
+    return Report.from_json(text.splitlines()[0]), end
 
 
 def build_tiny_instance() -> InstanceImage:
@@ -57,9 +97,15 @@ def build_tiny_instance() -> InstanceImage:
     :raises InvalidInput: apt does not offer Debian's kernel.
     :raises ProcessError: a tool failed.
     """
-    recipe = cache.digest_files([Path(__file__), Path(__file__).with_name("instance_image.py")])
-    directory = cache.build_once("tiny", recipe, _build)
-    return InstanceImage(directory, login_prompt="tiny login:", root_gib=1)
+    return InstanceImage(
+        cache.build_once("tiny", recipe(), _build), login_prompt=_LOGIN_PROMPT, root_gib=1
+    )
+
+
+def recipe() -> str:
+    """Name what the instance is made from, for the cache."""
+    modules = [Path(__file__), Path(__file__).with_name("instance_image.py")]
+    return cache.digest_files([*modules, *_SCRIPTS.iterdir()])
 
 
 def _build(target: Path) -> None:
@@ -75,10 +121,10 @@ def _build(target: Path) -> None:
 
 
 def _ramdisk(tree: ModuleTree, busybox: cpio.Entry) -> bytes:
-    init = _RAMDISK_INIT.format(modules=" ".join(tree.loadable(_MODULES)))
     entries = {
         "bin/busybox": busybox,
-        "init": cpio.file(init.encode(), 0o755),
+        "init": cpio.file((_SCRIPTS / "ramdisk.sh").read_bytes(), 0o755),
+        "modules": cpio.file(" ".join(tree.loadable(_MODULES)).encode()),
         "dev/console": cpio.character_device(5, 1, 0o600),
         "proc": cpio.directory(),
         "root": cpio.directory(),
@@ -88,12 +134,14 @@ def _ramdisk(tree: ModuleTree, busybox: cpio.Entry) -> bytes:
 
 
 def _make_root(target: Path, busybox: bytes) -> None:
-    program, init = target / "busybox", target / "init"
+    program = target / "busybox"
     program.write_bytes(busybox)
-    init.write_text(_SYSTEM_INIT)
-    fill = f"mkdir bin dev mnt proc sbin; install {program} bin/busybox; install {init} sbin/init"
+    fill = (
+        f"mkdir bin dev mnt proc sbin sys; install {program} bin/busybox; "
+        f"install {_SCRIPTS}/system.sh sbin/init; "
+        "for name in $(bin/busybox --list); do [ -e bin/$name ] || ln -s busybox bin/$name; done"
+    )
     tree = target / "tree"
-    make_root_image(tree, target / "root.qcow2", label="tiny", mib=_IMAGE_MIB, fill=fill)
+    make_root_image(tree, target / "root.qcow2", label=ROOT_LABEL, mib=_IMAGE_MIB, fill=fill)
     shutil.rmtree(tree)
     program.unlink()
-    init.unlink()

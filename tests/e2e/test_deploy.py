@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.console import wait_for_text
 from lab.emulator import Control
 from lab.node import Node, connected, enrol
 from lab.services import running_services
 from lab.settings import Ports, Settings, with_free_ports
 from lab.sources import offer
+from lab.tiny_instance import wait_for_report
 
 pytestmark = pytest.mark.e2e
 
@@ -62,14 +62,13 @@ def test_image_on_a_dirty_disk_is_the_source_byte_for_byte(tmp_path, deploy_iso,
         ephemeral = {"op": "add", "path": "/instance_info/ephemeral_gb", "value": 1}
         connection.baremetal.patch_node(node.uuid, [ephemeral])
         node.deploy(timeout=DEADLINE)
-        wait_for_text(console, "ephemeral0 has seen 1 boots", after=0, timeout=DEADLINE)
-        prompt = tiny_instance.login_prompt
-        seen = wait_for_text(console, prompt, after=0, timeout=DEADLINE)
+        report, seen = wait_for_report(console, after=0, timeout=DEADLINE)
+        assert report.ephemeral["boots"] == 1
         # What the machine read through virtual media: the whole deploy ISO at the most once.
         assert control.server("node-0")["bytes_fetched"] < 3 * deploy_iso.stat().st_size
         node.reboot()
-        wait_for_text(console, "ephemeral0 has seen 2 boots", after=seen, timeout=DEADLINE)
-        wait_for_text(console, prompt, after=seen, timeout=DEADLINE)
+        report, _ = wait_for_report(console, after=seen, timeout=DEADLINE)
+        assert report.ephemeral["boots"] == 2
         node.undeploy()
         control.close()
     compare(disk, tiny_instance.root, tmp_path)
