@@ -11,28 +11,9 @@ ORDER = ("unit", "e2e", "functional")
 TESTS = Path(__file__).parent
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep together what shares a lab.
-
-    Two processes run the tests (``./run test``), and each would start a lab of its own.
-    """
-    if _room(item) != "unit":
-        item.add_marker(pytest.mark.xdist_group(_lab(item)))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the quick tests first, then the long ones."""
-    items.sort(key=lambda item: ORDER.index(_room(item)))
-
-
-def _room(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).parts[0]
-
-
-def _lab(item: pytest.Item) -> str:
-    """Name what a test shares: its package's lab, or nothing but its module's fixtures."""
-    shares = "cloud" in item.fixturenames
-    return str((item.path.parent if shares else item.path).relative_to(TESTS))
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(TESTS).parts[0]))
 
 
 def _refuse_other_machines(event: str, arguments: tuple) -> None:
