@@ -41,6 +41,7 @@ class Firmware:
     :ivar pending_boot_mode: the boot mode of the next start.
     :ivar secure_boot_enable: whether Secure Boot is wanted from the next start on.
     :ivar keys: the keys from the next start on.
+    :ivar post_message: a text that the server shows while it starts.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Firmware:
         self.pending_boot_mode = boot_mode
         self.secure_boot_enable = secure_boot
         self.keys = Keys.FACTORY
+        self.post_message = ""
 
     def start(self) -> FirmwarePlan:
         """Apply what is pending."""

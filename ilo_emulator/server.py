@@ -1,12 +1,15 @@
 """The iLO's web server: framing as an iLO does it, and the faults of the wire."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 from aiohttp import web
 
 from ilo_emulator import xmldata
 from ilo_emulator.ilo import Ilo
+from ilo_emulator.rest.resources import ROOT
+from ilo_emulator.rest.service import Request, RestService
 from ilo_emulator.ribcl.session import answer
 
 _HEADERS = {
@@ -14,6 +17,7 @@ _HEADERS = {
     "Cache-Control": "no-cache",
     "Expires": "Thu, 26 Oct 1995 00:00:00 GMT",
 }
+_REST_HEADERS = {"Server": "HP-iLO-Server/1.30", "Content-Type": "application/json"}
 # No multiple of a line's length: an iLO's chunks end in the middle of tags.
 _CHUNK = 199
 _POLL_SECONDS = 0.1
@@ -24,18 +28,21 @@ class IloServer:
 
     def __init__(self, ilo: Ilo) -> None:
         self._ilo = ilo
+        self._rest = RestService(ilo)
 
     def application(self) -> web.Application:
         """Make the web application."""
         application = web.Application()
         application.router.add_post("/ribcl", self._ribcl)
         application.router.add_get("/xmldata", self._xmldata)
+        if self._ilo.profile.rest:
+            application.router.add_route("*", f"{ROOT}{{rest:(/.*)?}}", self._serve_rest)
         return application
 
     async def _ribcl(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         await self._hesitate(request)
-        return await self._send(request, "text/xml", await answer(self._ilo, body))
+        return await self._send_xml(request, "text/xml", await answer(self._ilo, body))
 
     async def _xmldata(self, request: web.Request) -> web.StreamResponse:
         documents = {"all": xmldata.everything, "cpqkey": xmldata.license_key}
@@ -43,7 +50,18 @@ class IloServer:
         await self._hesitate(request)
         if item not in documents:
             raise web.HTTPNotFound
-        return await self._send(request, "application/xml", documents[item](self._ilo).encode())
+        document = documents[item](self._ilo).encode()
+        return await self._send_xml(request, "application/xml", document)
+
+    async def _serve_rest(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        await self._hesitate(request)
+        asked = Request(request.method, request.path, request.headers, body)
+        reply = await self._rest.answer(asked)
+        response = web.StreamResponse(
+            status=reply.status, headers={**_REST_HEADERS, **reply.headers}
+        )
+        return await self._send(request, response, json.dumps(reply.document).encode())
 
     async def _hesitate(self, request: web.Request) -> None:
         """Apply the faults that keep a request from being carried out."""
@@ -55,13 +73,18 @@ class IloServer:
             await asyncio.sleep(_POLL_SECONDS)
         raise web.HTTPServiceUnavailable  # to nobody
 
-    async def _send(
+    async def _send_xml(
         self, request: web.Request, content_type: str, body: bytes
+    ) -> web.StreamResponse:
+        headers = {**_HEADERS, "Content-Type": content_type}
+        return await self._send(request, web.StreamResponse(headers=headers), body)
+
+    async def _send(
+        self, request: web.Request, response: web.StreamResponse, body: bytes
     ) -> web.StreamResponse:
         """Answer in chunks and close: python-hpilo reads no other framing."""
         faults = self._ilo.faults
         await asyncio.sleep(faults.slow_s)
-        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": content_type})
         response.enable_chunked_encoding()
         response.force_close()
         await response.prepare(request)

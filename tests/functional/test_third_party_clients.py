@@ -20,6 +20,7 @@ import hpilo
 import pytest
 from proliantutils import exception as proliant_exception
 from proliantutils.ilo.ribcl import RIBCLOperations
+from proliantutils.ilo.ris import RISOperations
 
 pytestmark = pytest.mark.functional
 
@@ -28,6 +29,8 @@ USERNAME = "Administrator"
 # What XML would escape, and one client does escape; python-hpilo's own parser of replies sees
 # nothing of it.
 PASSWORD = "p&\"<w>'0rd; \u00e9"
+# The RIS class of proliantutils can only say ASCII.
+PLAIN_PASSWORD = "p&<w>0rd;:"
 BOOT_ORDER = ["cdrom", "floppy", "usb", "hdd", "network"]
 SECONDS_TO_START = 60
 SECONDS_TO_OBEY = 30
@@ -44,6 +47,13 @@ username = "{USERNAME}"
 password = '''{PASSWORD}'''
 serial_number = "CZ1234ABCD"
 uuid = "30313436-3631-5a43-3332-303441424344"
+
+[[server]]
+name = "gen9"
+address = "{ADDRESS}"
+port = 0
+password = "{PLAIN_PASSWORD}"
+generation = "ilo4-gen9"
 """
 
 
@@ -51,6 +61,7 @@ uuid = "30313436-3631-5a43-3332-303441424344"
 class Emulated:
     """An emulated iLO, and how to ask the emulator about it."""
 
+    name: str
     port: int
     certificate: str
     control: str
@@ -67,14 +78,27 @@ class Emulated:
             ADDRESS, username, password, port=self.port, cacert=self.certificate
         )
 
+    def ris(self, password: str = PLAIN_PASSWORD) -> RISOperations:
+        host = f"{ADDRESS}:{self.port}"
+        return RISOperations(host, USERNAME, password, cacert=self.certificate)
+
     def ask(self, method: str = "GET", path: str = "", body: object = None) -> Any:
         request = urllib.request.Request(
-            f"{self.control}/servers/node-0{path}",
+            f"{self.control}/servers/{self.name}{path}",
             data=None if body is None else json.dumps(body).encode(),
             method=method,
         )
         with urllib.request.urlopen(request, timeout=SECONDS_TO_OBEY) as reply:
             return json.load(reply)
+
+    def ribcl(self) -> RIBCLOperations:
+        return self.proliant(password=PLAIN_PASSWORD)
+
+    def restart(self) -> None:
+        """Start the server anew, on which what is pending takes effect."""
+        self.ribcl().hold_pwr_btn()
+        self.ribcl().set_host_power("ON")
+        self.wait_for_power("on")
 
     def wait_for_power(self, power: str) -> None:
         deadline = time.monotonic() + SECONDS_TO_OBEY
@@ -84,22 +108,27 @@ class Emulated:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Emulated]]:
     directory = tmp_path_factory.mktemp("emulator")
     (directory / "lab.toml").write_text(CONFIG)
     command = [sys.executable, "-m", "ilo_emulator.cli", "--config", str(directory / "lab.toml")]
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         try:
             ready = _read_when_there(directory / "ready.json", process)
-            server = ready["servers"]["node-0"]
-            port = int(server["url"].rpartition(":")[2])
-            yield Emulated(port, server["certificate"], ready["control"])
+            yield {
+                name: Emulated(name, _port(server), server["certificate"], ready["control"])
+                for name, server in ready["servers"].items()
+            }
         finally:
             process.terminate()
             assert process.wait(SECONDS_TO_START) == 0
     log_text = (directory / "log").read_text()
     assert PASSWORD not in log_text
     assert "Traceback" not in log_text
+
+
+def _port(server: dict[str, str]) -> int:
+    return int(server["url"].rpartition(":")[2])
 
 
 def _read_when_there(path: Path, process: subprocess.Popen[bytes]) -> Any:
@@ -112,8 +141,21 @@ def _read_when_there(path: Path, process: subprocess.Popen[bytes]) -> Any:
 
 
 @pytest.fixture
-def emulated(running: Emulated) -> Iterator[Emulated]:
+def gen9(emulator: dict[str, Emulated]) -> Iterator[Emulated]:
+    """An emulated Gen9, off and in legacy mode before and after."""
+    gen9 = emulator["gen9"]
+    yield gen9
+    gen9.ask("DELETE", "/faults")
+    gen9.ribcl().hold_pwr_btn()
+    gen9.ribcl().set_pending_boot_mode("LEGACY")
+    gen9.restart()
+    gen9.ribcl().hold_pwr_btn()
+
+
+@pytest.fixture
+def emulated(emulator: dict[str, Emulated]) -> Iterator[Emulated]:
     """The emulated iLO, off, with empty drives and no faults, before and after."""
+    running = emulator["node-0"]
     yield running
     running.ask("DELETE", "/faults")
     client = running.proliant()
@@ -399,3 +441,71 @@ class TestProliantutils:
                 proliant_exception.IloCommandNotSupportedError, match="ProLiant DL380p Gen8"
             ):
                 ask()
+
+
+class TestGen9:
+    """Boot modes and Secure Boot, which a Gen9 has: over RIBCL, and over REST."""
+
+    def test_boot_modes_over_ribcl(self, gen9: Emulated):
+        client, ilo = gen9.ribcl(), gen9.hpilo(password=PLAIN_PASSWORD)
+        assert client.get_product_name() == "ProLiant DL380 Gen9"
+        assert client.get_supported_boot_mode() == "legacy bios and uefi"
+        client.set_pending_boot_mode("UEFI")
+        assert (ilo.get_current_boot_mode(), ilo.get_pending_boot_mode()) == ("LEGACY", "UEFI")
+        gen9.restart()
+        assert (client.get_current_boot_mode(), gen9.ask()["boot_mode"]) == ("UEFI", "uefi")
+        assert "Boot0002" in dict(ilo.get_persistent_boot())
+        assert client.get_persistent_boot_device() == "HDD"
+        client.update_persistent_boot(["NETWORK"])
+        assert client.get_persistent_boot_device() == "NETWORK"
+        ilo.set_pending_boot_mode("legacy")
+        assert client.get_pending_boot_mode() == "LEGACY"
+        with pytest.raises(hpilo.IloError, match="not known"):
+            ilo.set_pending_boot_mode("both")
+
+    def test_boot_modes_over_rest(self, gen9: Emulated):
+        client = gen9.ris()
+        assert client.get_product_name() == "ProLiant DL380 Gen9"
+        assert client.get_host_power_status() == "OFF"
+        assert client.get_supported_boot_mode() == "legacy bios and uefi"
+        assert client.get_current_boot_mode() == "LEGACY"
+        client.set_pending_boot_mode("uefi")
+        assert (client.get_current_boot_mode(), client.get_pending_boot_mode()) == (
+            "LEGACY",
+            "UEFI",
+        )
+        gen9.restart()
+        assert client.get_current_boot_mode() == "UEFI"
+        client.set_pending_boot_mode("legacy")
+        assert gen9.ask()["pending_boot_mode"] == "legacy"
+
+    def test_secure_boot(self, gen9: Emulated):
+        client = gen9.ris()
+        with pytest.raises(proliant_exception.IloCommandNotSupportedInBiosError):
+            client.set_secure_boot_mode(True)
+        client.set_pending_boot_mode("uefi")
+        gen9.restart()
+        client.set_secure_boot_mode(True)
+        assert client.get_secure_boot_mode() is False
+        gen9.restart()
+        assert client.get_secure_boot_mode() is True
+        client.clear_secure_boot_keys()
+        gen9.restart()
+        assert client.get_secure_boot_mode() is False
+        client.reset_secure_boot_keys()
+        gen9.restart()
+        assert client.get_secure_boot_mode() is True
+        client.set_secure_boot_mode(False)
+        gen9.restart()
+        assert client.get_secure_boot_mode() is False
+
+    def test_rest_in_post_and_with_a_wrong_password(self, gen9: Emulated):
+        with pytest.raises(proliant_exception.IloError, match="NoValidSession"):
+            gen9.ris("wrong").get_secure_boot_mode()
+        gen9.ask("PUT", "/faults", {"post_refusals": 1})
+        with pytest.raises(proliant_exception.IloError, match="UnableToModifyDuringSystemPOST"):
+            gen9.ris().set_pending_boot_mode("uefi")
+
+    def test_a_gen8_has_no_rest(self, emulated: Emulated):
+        with pytest.raises(proliant_exception.IloError):
+            emulated.ris().get_secure_boot_mode()
