@@ -8,42 +8,49 @@ An ephemeral file system costs its metadata on the wire, and one that is preserv
 """
 
 import enum
-import re
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from ironic_ilo import execute, file_systems, gpt, msdos, partitions, qemu_img
+from ironic_ilo import (
+    execute,
+    file_systems,
+    gpt,
+    image_file,
+    msdos,
+    partitions,
+    qemu_img,
+    read_back,
+    whole_disk,
+)
 from ironic_ilo.exception import DiskError, InvalidInput
-from ironic_ilo.file_systems import FileSystemType
+from ironic_ilo.file_systems import FileSystem, FileSystemType
+from ironic_ilo.image_file import ImageInfo
 from ironic_ilo.iscsi import IscsiTarget
-from ironic_ilo.partitions import MIB, Extent, Label, Layout, Partition, Role
+from ironic_ilo.partitions import CONFIGDRIVE_LABEL, MIB, Extent, Label, Layout, Partition, Role
 from ironic_ilo.qemu_img import ImageFormat
 
 _TOOL_TIMEOUT = 60.0
+_HEAD = Extent(0, MIB)  # every table, and what boots in BIOS mode, begins in it
 _SECONDS_BETWEEN_PROGRESS = 2.0
-# The superblocks of ext2-4 (1 KiB), XFS (0) and btrfs (64 KiB) all lie in the first MiB.
-_FILE_SYSTEM_HEAD = 1
 # mkswap's header fills one page. Where the conductor's pages are larger than the node's, the
 # node could not use it, so the size is given: that of every ProLiant with an iLO.
 _SWAP_PAGE = 4096
-_FLATTEN = "Make a plain one of it with `qemu-img convert -O qcow2`."
-_CLUSTER = 64 * 1024  # of a qcow2 image as qemu-img makes it
-_UUID = re.compile(r"[0-9A-Fa-f-]{4,36}")
-_BLKID_NOTHING, _BLKID_AMBIVALENT = 2, 8
 
 
 class Stage(enum.StrEnum):
-    """What a write is doing, in order; FORMAT and TABLE not in every case."""
+    """What a write is doing, in order; only WIPE and WRITE in every case."""
 
     WIPE = "wipe"
     FORMAT = "format"
     WRITE = "write"
+    CONFIGDRIVE = "configdrive"
+    VERIFY = "verify"
     TABLE = "table"
 
 
@@ -74,18 +81,6 @@ class WriteReport:
     seconds: Mapping[Stage, float]
 
 
-@dataclass(frozen=True)
-class ImageInfo:
-    """What an image says about itself.
-
-    :ivar virtual_size: bytes of the disk that it describes.
-    :ivar allocated: bytes of it that hold data, to a cluster of 64 KiB.
-    """
-
-    virtual_size: int
-    allocated: int
-
-
 ProgressCallback = Callable[[Progress], None]
 
 
@@ -100,40 +95,6 @@ def read_disk_size(target: IscsiTarget, *, timeout: float) -> int:
     return size
 
 
-def inspect_image(image: Path, image_format: ImageFormat) -> ImageInfo:
-    """Return an image's sizes after checking that it stands alone.
-
-    :raises InvalidInput: it is empty, not of that format, encrypted, or reads other files: those
-        would be the conductor's.
-    """
-    info = _read_info(image, image_format)
-    size = int(info["virtual-size"])
-    return ImageInfo(size, _read_allocated(image, image_format, size))
-
-
-def read_root_uuid(image: Path, image_format: ImageFormat) -> str | None:
-    """Return the UUID of the file system in an image, as ``root=UUID=`` of the kernel takes it.
-
-    Only its first MiB is read.
-
-    :return: ``None`` when there is none, or no telling which.
-    :raises InvalidInput: the image is one that :func:`inspect_image` refuses.
-    """
-    _read_info(image, image_format)
-    with tempfile.NamedTemporaryFile(prefix="ironic-ilo-head-") as head:
-        qemu_img.inspect(
-            ["qemu-img", "dd", "-f", image_format, "-O", "raw", "bs=1M",
-             f"count={_FILE_SYSTEM_HEAD}", f"if={image.absolute()}", f"of={head.name}"], image,
-        )  # fmt: skip
-        result = execute.execute(
-            ["blkid", "-p", "--usages", "filesystem", "--match-tag", "UUID", "-o", "value",
-             head.name], timeout=_TOOL_TIMEOUT, limits=qemu_img.INSPECTION_LIMITS,
-            ok_codes=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT),
-        )  # fmt: skip
-    uuid = result.stdout.strip()
-    return uuid if _UUID.fullmatch(uuid) else None
-
-
 def write_deploy_image(
     target: IscsiTarget,
     layout: Layout,
@@ -142,6 +103,8 @@ def write_deploy_image(
     *,
     ephemeral_format: FileSystemType | None = None,
     preserve_ephemeral: bool = False,
+    configdrive: Path | None = None,
+    verify: bool = False,
     on_progress: ProgressCallback,
     timeout: float,
     stall_timeout: float,
@@ -151,50 +114,130 @@ def write_deploy_image(
     :param ephemeral_format: of the layout's ephemeral partition; ``None``: no file system.
     :param preserve_ephemeral: write neither to the ephemeral partition nor to the partition
         table, which must be the layout's already.
+    :param configdrive: what goes to the layout's config drive partition.
+    :param verify: read image, config drive and partition table back, and compare.
     :param on_progress: called at the begin of each stage and then at most every 2 s, in this
         thread; what it raises ends the write.
     :param timeout: seconds for all of it.
     :param stall_timeout: seconds that it may stand still.
-    :raises InvalidInput: the image is not what it should be, or larger than the root partition;
-        or the disk is partitioned otherwise than ``preserve_ephemeral`` needs it. Nothing has
-        been written.
-    :raises DiskError: the target cannot be reached or refuses, the disk fails, a deadline passes.
+    :raises InvalidInput: image or config drive are not what they should be, or larger than their
+        partition; or the disk is partitioned otherwise than ``preserve_ephemeral`` needs it.
+        Nothing has been written.
+    :raises DiskError: the target cannot be reached or refuses, the disk fails, a deadline passes,
+        or what was written reads back as something else.
     """
-    info = inspect_image(image, image_format)
+    info = image_file.inspect_image(image, image_format)
     _check_image_fits(image, info, layout.root)
+    sources = [_Source(Stage.WRITE, image, image_format, layout.root)]
+    if configdrive is not None:
+        sources.append(_as_source(configdrive, layout.find(Role.CONFIGDRIVE)))
     write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
     if preserve_ephemeral:
         _require_same_layout(write, layout)
     wipe = partitions.wipe_extents(
         layout, info.virtual_size, preserve_ephemeral=preserve_ephemeral
     )
-    if ephemeral_format is None or preserve_ephemeral:
-        _wipe(write, layout, wipe)
-    else:
-        _wipe_and_format(write, layout, wipe, ephemeral_format)
-    with write.stage(Stage.WRITE):
-        qemu_img.convert(
-            image, image_format, target, layout.root, on_percent=write.report,
-            timeout=write.seconds_left(), stall_timeout=stall_timeout,
-        )  # fmt: skip
+    _wipe_and_format(write, layout, wipe, None if preserve_ephemeral else ephemeral_format)
+    _copy(write, sources, verify=verify)
     if not preserve_ephemeral:
-        with write.stage(Stage.TABLE):
-            _write_table(write, layout)
+        _write_table(write, _render_tables(layout), verify=verify)
     return WriteReport(info.allocated, write.seconds)
 
 
-def _read_info(image: Path, image_format: ImageFormat) -> dict[str, Any]:
-    """Return what ``qemu-img info`` says about an image that is safe to read on."""
-    info: dict[str, Any] = qemu_img.read_json("info", image, image_format)
-    if "backing-filename" in info:
-        raise InvalidInput(f"The image {image} has a backing file", hint=_FLATTEN)
-    if "data-file" in info.get("format-specific", {}).get("data", {}):
-        raise InvalidInput(f"The image {image} keeps its data in another file", hint=_FLATTEN)
-    if info.get("encrypted"):
-        raise InvalidInput(f"The image {image} is encrypted", hint=_FLATTEN)
-    if not info["virtual-size"]:
-        raise InvalidInput(f"The image {image} is empty")
-    return info
+def write_whole_disk_image(
+    target: IscsiTarget,
+    disk_size: int,
+    sector_size: int,
+    image: Path,
+    image_format: ImageFormat,
+    *,
+    configdrive: Path | None = None,
+    verify: bool = False,
+    on_progress: ProgressCallback,
+    timeout: float,
+    stall_timeout: float,
+) -> WriteReport:
+    """Make a node's disk what an image of a whole disk says, whatever was on it.
+
+    A GPT's backup moves to the end of the disk. The first MiB, and that of the backup, are
+    written last.
+
+    :param disk_size: bytes of the disk.
+    :param sector_size: bytes of its logical sector.
+    :param configdrive: what goes to a partition at the end of the disk, which is added to the
+        image's table; or to that of the image's partitions which is labelled ``config-2``.
+    :raises InvalidInput: image or config drive are not what they should be, the image is made for
+        other sectors, or its table has no room. Nothing has been written.
+    :raises DiskError: the disk is too small, and nothing has been written; or it is as with
+        :func:`write_deploy_image`, whose other parameters are the same.
+    """
+    info = image_file.inspect_image(image, image_format)
+    _check_disk_suffices(image, info, disk_size)
+    head = image_file.read_part(image, image_format, _HEAD)
+    table = whole_disk.read_table(
+        head, image_size=info.virtual_size, disk_size=disk_size, sector_size=sector_size
+    )
+    extra = []
+    if configdrive is not None:
+        drive = _find_configdrive(table, image, image_format)
+        if drive is None:
+            drive = whole_disk.place_configdrive(table, disk_size)
+            table = table.with_partition(drive)
+        extra = [_as_source(configdrive, drive)]
+    tables = table.render(disk_size)
+    held_back = whole_disk.find_ends(tables, disk_size)
+    body = Extent(_HEAD.end, min(info.virtual_size, held_back[0].start) - _HEAD.end)
+    sources = [_Source(Stage.WRITE, image, image_format, body, body)] if body.size > 0 else []
+
+    write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
+    wipe = whole_disk.wipe_extents(info.virtual_size, disk_size)
+    _wipe(write, partitions.merge_extents([*wipe, *(source.extent for source in extra)]))
+    _copy(write, [*sources, *extra], verify=verify)
+    ends = {
+        end.start: whole_disk.overlay(
+            image_file.read_part(image, image_format, end).ljust(end.size, b"\0"),
+            end.start,
+            tables,
+        )
+        for end in held_back
+        if end.size
+    }
+    _write_table(write, ends, verify=verify)
+    return WriteReport(info.allocated, write.seconds)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A local image, or a part of it, and where on the disk it goes."""
+
+    stage: Stage
+    path: Path
+    image_format: ImageFormat
+    extent: Extent
+    part: Extent | None = None
+
+
+def _as_source(configdrive: Path, extent: Extent | None) -> _Source:
+    if extent is None:
+        raise InvalidInput("There is a config drive, and the layout has no partition for it")
+    size = configdrive.stat().st_size
+    if size > extent.size:
+        raise InvalidInput(
+            f"The config drive has {size} bytes, its partition {extent.size}",
+            hint="Put less into it, or fetch the rest from the instance.",
+        )
+    return _Source(Stage.CONFIGDRIVE, configdrive, "raw", extent)
+
+
+def _find_configdrive(
+    table: whole_disk.Table, image: Path, image_format: ImageFormat
+) -> Extent | None:
+    """Find the partition of an image that is meant for a config drive."""
+    for part in table.partitions:
+        label = image_file.read_file_system_label(image, image_format, part)
+        if label.lower() == CONFIGDRIVE_LABEL:
+            return part
+    return None
 
 
 def _check_image_fits(image: Path, info: ImageInfo, root: Partition) -> None:
@@ -202,14 +245,17 @@ def _check_image_fits(image: Path, info: ImageInfo, root: Partition) -> None:
         raise InvalidInput(
             f"The image {image} needs {info.virtual_size} bytes, the root partition has "
             f"{root.size}",
-            hint=f"Set root_gb to {_round_up(info.virtual_size, 1024**3) // 1024**3} or more.",
+            hint=f"Set root_gb to {-(-info.virtual_size // 1024**3)} or more.",
         )
 
 
-def _read_allocated(image: Path, image_format: ImageFormat, virtual_size: int) -> int:
-    """Return the bytes that hold data: all, less what a qcow2 copy of the image would save."""
-    size = qemu_img.read_json("measure", image, image_format, "-O", "qcow2")
-    return int(size["required"] - size["fully-allocated"]) + _round_up(virtual_size, _CLUSTER)
+def _check_disk_suffices(image: Path, info: ImageInfo, disk_size: int) -> None:
+    if info.virtual_size > disk_size:
+        raise DiskError(
+            f"The disk is too small: the image {image} needs {info.virtual_size} bytes, it has "
+            f"{disk_size}",
+            hint="Make the image smaller, or choose a larger disk.",
+        )
 
 
 class _Write:
@@ -279,31 +325,88 @@ def _require_same_layout(write: _Write, layout: Layout) -> None:
 
 
 def _wipe_and_format(
-    write: _Write, layout: Layout, wipe: Sequence[Extent], kind: FileSystemType
+    write: _Write, layout: Layout, wipe: Sequence[Extent], ephemeral_format: FileSystemType | None
 ) -> None:
-    ephemeral = layout.find(Role.EPHEMERAL)
-    if ephemeral is None:
-        raise InvalidInput("There is a format for an ephemeral partition, and the layout has none")
-    made = file_systems.make_file_system(kind, ephemeral.size, label=partitions.EPHEMERAL_LABEL)
-    with made as file_system:
-        zeroed = [Extent(ephemeral.start + e.start, e.size) for e in file_system.written]
-        _wipe(write, layout, partitions.merge_extents([*wipe, *zeroed]))
-        with write.stage(Stage.FORMAT):
-            qemu_img.write_sparse(
-                file_system.descriptor, write.target, ephemeral,
-                action="Writing the ephemeral file system",
-                timeout=write.seconds_left(), stall_timeout=write.stall_timeout,
-            )  # fmt: skip
-
-
-def _wipe(write: _Write, layout: Layout, extents: Sequence[Extent]) -> None:
-    """Zero parts of the disk, and make swap."""
-    commands = [qemu_img.zero(extent) for extent in extents]
-    with write.stage(Stage.WIPE), tempfile.TemporaryFile() as header:
+    """Zero parts of the disk, and make swap and file systems."""
+    with ExitStack() as stack, tempfile.TemporaryFile() as header:
+        made = {
+            part: stack.enter_context(file_system)
+            for part, file_system in _make_file_systems(layout, ephemeral_format)
+        }
+        zeroed = [Extent(p.start + e.start, e.size) for p, fs in made.items() for e in fs.written]
+        commands = []
         if swap := layout.find(Role.SWAP):
             _make_swap(header, swap.size)
-            commands.append(qemu_img.copy(header.fileno(), Extent(swap.start, _SWAP_PAGE)))
-        _write_extents(write, commands, header, "Wiping the disk")
+            commands = [qemu_img.copy(header.fileno(), Extent(swap.start, _SWAP_PAGE))]
+        _wipe(write, partitions.merge_extents([*wipe, *zeroed]), commands, header)
+        if made:
+            with write.stage(Stage.FORMAT):
+                _write_file_systems(write, made)
+
+
+def _make_file_systems(
+    layout: Layout, ephemeral_format: FileSystemType | None
+) -> Iterator[tuple[Partition, AbstractContextManager[FileSystem]]]:
+    ephemeral = layout.find(Role.EPHEMERAL)
+    if ephemeral_format is not None:
+        if ephemeral is None:
+            raise InvalidInput("There is a format for an ephemeral partition, and no partition")
+        yield (
+            ephemeral,
+            file_systems.make_file_system(
+                ephemeral_format, ephemeral.size, label=partitions.EPHEMERAL_LABEL
+            ),
+        )
+    if esp := layout.find(Role.ESP):
+        yield (
+            esp,
+            file_systems.make_efi_system_partition(
+                esp.size, label=partitions.ESP_LABEL, sector_size=layout.sector_size
+            ),
+        )
+
+
+def _write_file_systems(write: _Write, made: Mapping[Partition, FileSystem]) -> None:
+    for part, file_system in made.items():
+        qemu_img.write_sparse(
+            file_system.descriptor, write.target, part,
+            action=f"Writing the file system of the {part.role.value} partition",
+            timeout=write.seconds_left(), stall_timeout=write.stall_timeout,
+        )  # fmt: skip
+
+
+def _wipe(
+    write: _Write,
+    extents: Sequence[Extent],
+    commands: Sequence[str] = (),
+    file: IO[bytes] | None = None,
+) -> None:
+    """Zero parts of the disk, then run commands with a file."""
+    zeroes = [qemu_img.zero(extent) for extent in extents]
+    with write.stage(Stage.WIPE):
+        _write_extents(write, [*zeroes, *commands], file, "Wiping the disk")
+
+
+def _copy(write: _Write, sources: Sequence[_Source], *, verify: bool) -> None:
+    for source in sources:
+        with write.stage(source.stage):
+            qemu_img.convert(
+                source.path, source.image_format, write.target, source.extent, part=source.part,
+                on_percent=write.report, timeout=write.seconds_left(),
+                stall_timeout=write.stall_timeout,
+            )  # fmt: skip
+    if verify:
+        with write.stage(Stage.VERIFY):
+            _verify(write, sources)
+
+
+def _verify(write: _Write, sources: Sequence[_Source]) -> None:
+    for source in sources:
+        read_back.compare(
+            write.target, source.extent, source.path, source.image_format, part=source.part,
+            on_percent=write.report, timeout=write.seconds_left(),
+            stall_timeout=write.stall_timeout,
+        )  # fmt: skip
 
 
 def _make_swap(file: IO[bytes], size: int) -> None:
@@ -315,13 +418,27 @@ def _make_swap(file: IO[bytes], size: int) -> None:
     )  # fmt: skip
 
 
-def _write_table(write: _Write, layout: Layout) -> None:
-    for start, content in _render_tables(layout).items():
-        with tempfile.TemporaryFile() as table:
-            table.write(content)
-            table.flush()
-            command = qemu_img.copy(table.fileno(), Extent(start, len(content)))
-            _write_extents(write, [command], table, "Writing the partition table")
+def _write_table(write: _Write, tables: Mapping[int, bytes], *, verify: bool) -> None:
+    """Write what makes the disk complete: what goes where, in this order."""
+    with write.stage(Stage.TABLE):
+        for start, content in tables.items():
+            extent = Extent(start, len(content))
+            with tempfile.TemporaryFile() as table:
+                table.write(content)
+                table.flush()
+                command = qemu_img.copy(table.fileno(), extent)
+                _write_extents(write, [command], table, "Writing the partition table")
+            if verify:
+                _verify_table(write, extent, content)
+
+
+def _verify_table(write: _Write, extent: Extent, content: bytes) -> None:
+    if qemu_img.read_extent(write.target, extent, timeout=write.seconds_left()) != content:
+        raise DiskError(
+            f"The disk of {write.target} does not hold the partition table that was written to "
+            f"byte {extent.start}",
+            hint="Something between conductor and disk corrupts data: see the health log.",
+        )
 
 
 def _render_tables(layout: Layout) -> Mapping[int, bytes]:
@@ -332,12 +449,10 @@ def _render_tables(layout: Layout) -> Mapping[int, bytes]:
     return {0: msdos.render_table(layout, disk_signature=signature)}
 
 
-def _write_extents(write: _Write, commands: list[str], file: IO[bytes], action: str) -> None:
+def _write_extents(
+    write: _Write, commands: Sequence[str], file: IO[bytes] | None, action: str
+) -> None:
     qemu_img.write_extents(
-        write.target, commands, pass_fds=[file.fileno()], action=action,
+        write.target, commands, pass_fds=[file.fileno()] if file else [], action=action,
         timeout=write.seconds_left(), stall_timeout=write.stall_timeout,
     )  # fmt: skip
-
-
-def _round_up(size: int, unit: int) -> int:
-    return -(-size // unit) * unit

@@ -1,4 +1,6 @@
-"""The GUID partition table of a layout: its bytes, and whether a disk has it.
+"""The GUID partition table.
+
+Of a layout, its bytes, and whether a disk has it; and the one that a whole-disk image brings.
 
 Facts from the UEFI specification 2.10, section 5.3. A disk has two: one at its begin, behind a
 protective MBR, and a backup at its end.
@@ -7,12 +9,21 @@ protective MBR, and a backup at its end.
 import struct
 import uuid
 import zlib
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from ironic_ilo import msdos
 from ironic_ilo.exception import InvalidInput
-from ironic_ilo.partitions import Layout, Partition, Role
+from ironic_ilo.partitions import (
+    CONFIGDRIVE_LABEL,
+    MIB,
+    SECTOR_SIZES,
+    Extent,
+    Layout,
+    Partition,
+    Role,
+)
 
 _SIGNATURE = b"EFI PART"
 _REVISION = 0x10000
@@ -20,6 +31,7 @@ _REVISION = 0x10000
 # disk GUID, entries' LBA, their number, size and CRC
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _HEADER_CRC_OFFSET = 16
+_THIS_LBA_FIELD, _LAST_USABLE_FIELD, _ENTRIES_LBA_FIELD = 5, 8, 10
 # type, GUID, first and last LBA, attributes, name
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 _ENTRIES = 128
@@ -45,6 +57,117 @@ class _Entry(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number} ({self.sectors} from {self.first_sector})"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The GPT that an image brings.
+
+    :ivar first_sector: the protective MBR.
+    :ivar header: the primary header, of the size that it says.
+    :ivar entries: all of them, used or not.
+    :ivar sector_size: bytes of the disk's logical sector.
+    """
+
+    first_sector: bytes
+    header: bytes
+    entries: tuple[bytes, ...]
+    sector_size: int
+
+    @property
+    def partitions(self) -> tuple[Extent, ...]:
+        """Where the partitions lie on the disk."""
+        return tuple(
+            Extent(first * self.sector_size, (last - first + 1) * self.sector_size)
+            for kind, _guid, first, last, _flags, _name in map(_unpack_entry, self.entries)
+            if any(kind)
+        )
+
+    def usable_end(self, disk_size: int) -> int:
+        """Return the first byte of a disk that no partition can have any more."""
+        return self._backup_lba(disk_size) * self.sector_size
+
+    def with_partition(self, extent: Extent) -> "Table":
+        """Return the table with one more partition, for a config drive.
+
+        :raises InvalidInput: it is full.
+        """
+        entries = list(self.entries)
+        free = next((n for n, e in enumerate(entries) if not any(_unpack_entry(e)[0])), None)
+        if free is None:
+            raise InvalidInput(f"The image's GPT has {len(entries)} partitions, and no room left")
+        first, end = extent.start // self.sector_size, extent.end // self.sector_size
+        name = CONFIGDRIVE_LABEL.encode("utf-16-le")
+        fields = (_LINUX_DATA.bytes_le, uuid.uuid4().bytes_le, first, end - 1, 0, name)
+        entries[free] = _ENTRY.pack(*fields).ljust(len(entries[free]), b"\0")
+        return replace(self, entries=tuple(entries))
+
+    def render(self, disk_size: int) -> dict[int, bytes]:
+        """Return what goes where on a disk, whose end the backup moves to."""
+        last, backup_lba = disk_size // self.sector_size - 1, self._backup_lba(disk_size)
+        entries_lba = _HEADER.unpack_from(self.header)[_ENTRIES_LBA_FIELD]
+        backup = self._render_header(last, 1, backup_lba, backup_lba)
+        primary = self._render_header(1, last, backup_lba, entries_lba)
+        parts = {
+            last: backup,
+            backup_lba: b"".join(self.entries),
+            entries_lba: b"".join(self.entries),
+            1: primary,
+            0: msdos.cover_disk(self.first_sector, last + 1),
+        }
+        return {lba * self.sector_size: content for lba, content in parts.items()}
+
+    def _backup_lba(self, disk_size: int) -> int:
+        size = len(self.entries) * len(self.entries[0])
+        return disk_size // self.sector_size - 1 - -(-size // self.sector_size)
+
+    def _render_header(self, this: int, other: int, backup_lba: int, entries_lba: int) -> bytes:
+        fields = list(_HEADER.unpack_from(self.header))
+        fields[_THIS_LBA_FIELD : _LAST_USABLE_FIELD + 1] = (
+            this, other, fields[_LAST_USABLE_FIELD - 1], backup_lba - 1,
+        )  # fmt: skip
+        fields[_ENTRIES_LBA_FIELD] = entries_lba
+        fields[-1] = zlib.crc32(b"".join(self.entries))
+        return _with_crc(_HEADER.pack(*fields) + self.header[_HEADER.size :])
+
+
+def read_table(head: bytes, sector_size: int) -> Table | None:
+    """Return the GPT in an image's beginning; ``None``: there is none.
+
+    :param head: the image's first MiB, or all of a smaller one.
+    :raises InvalidInput: it is made for other sectors, or damaged.
+    """
+    found = [size for size in SECTOR_SIZES if head[size : size + len(_SIGNATURE)] == _SIGNATURE]
+    if not found:
+        return None
+    if sector_size not in found:
+        raise InvalidInput(
+            f"The image is made for disks with sectors of {found[0]} bytes, this one has sectors "
+            f"of {sector_size}",
+            hint="Take an image made for them, or another disk (root device hints).",
+        )
+    fields = _HEADER.unpack_from(head, sector_size)
+    header = head[sector_size : sector_size + max(fields[2], _HEADER.size)]
+    entries = _cut_entries(head, fields, sector_size)
+    sound = fields[2] <= sector_size and fields[_THIS_LBA_FIELD] == 1 and entries
+    if not sound or _with_crc(header) != header or zlib.crc32(b"".join(entries)) != fields[-1]:
+        raise InvalidInput(
+            "The image's GPT is damaged", hint="Check it with `sgdisk --verify`, or make it anew."
+        )
+    return Table(head[:sector_size], header, entries, sector_size)
+
+
+def _cut_entries(head: bytes, fields: Sequence[Any], sector_size: int) -> tuple[bytes, ...]:
+    """Return the entries; none if they are not where, and of the size, that they can be."""
+    lba, number, size = fields[_ENTRIES_LBA_FIELD : _ENTRIES_LBA_FIELD + 3]
+    start, end = lba * sector_size, lba * sector_size + number * size
+    if lba < _ENTRIES_LBA or size < _ENTRY.size or end > min(len(head), MIB):
+        return ()
+    return tuple(head[at : at + size] for at in range(start, end, size))
+
+
+def _unpack_entry(entry: bytes) -> Any:
+    return _ENTRY.unpack_from(entry)
 
 
 def render_tables(

@@ -10,7 +10,7 @@ from ironic.common.i18n import _
 from ironic.conf import CONF
 from ironic.drivers.modules import deploy_utils
 
-from ironic_ilo import disk, glance
+from ironic_ilo import glance, image_file
 from ironic_ilo.exception import Error
 from ironic_ilo.image_sources import describe, show_href
 from ironic_ilo.instance_info import IMAGE_FORMATS, InstanceInfo, invalid, parse_instance_info
@@ -135,9 +135,9 @@ def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> Cac
     if image_format is None:
         raise invalid(node, _("its image is of format %s, not raw or qcow2") % format_name)
     with translated(node, "inspect the image"):
-        found = disk.inspect_image(path, image_format)
+        found = image_file.inspect_image(path, image_format)
         check_image_size(node, found.virtual_size)
-        root_uuid = disk.read_root_uuid(path, image_format)
+        root_uuid = image_file.read_root_uuid(path, image_format)
     if root_uuid is None:
         raise exception.InstanceDeployFailure(
             _(

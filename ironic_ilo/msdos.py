@@ -1,11 +1,15 @@
-"""The msdos partition table of a layout: its bytes, and whether a disk has it."""
+"""The msdos partition table.
+
+Of a layout, its bytes, and whether a disk has it; and the one that a whole-disk image brings.
+"""
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ironic_ilo.exception import InvalidInput
-from ironic_ilo.partitions import Layout, Partition, Role
+from ironic_ilo.partitions import Extent, Layout, Partition, Role
 
 # BIOS Boot Specification 1.01, section 6.5: INT 18h hands over to the next boot device. Without
 # it, a server that tries this disk first executes zeros and hangs.
@@ -45,6 +49,74 @@ class _Entry(NamedTuple):
         return f"{self.number} (type {self.kind:#x}, {self.sectors} from {self.first_sector})"
 
 
+@dataclass(frozen=True)
+class Table:
+    """The msdos table that an image brings; logical partitions count as the extended one.
+
+    :ivar first_sector: at least 512 bytes.
+    :ivar sector_size: bytes of the disk's logical sector.
+    """
+
+    first_sector: bytes
+    sector_size: int
+
+    @property
+    def partitions(self) -> tuple[Extent, ...]:
+        """Where the partitions lie on the disk."""
+        return tuple(
+            Extent(entry.first_sector * self.sector_size, entry.sectors * self.sector_size)
+            for entry in _read_entries(self.first_sector)
+        )
+
+    def usable_end(self, disk_size: int) -> int:
+        """Return the first byte of a disk that no partition can have any more."""
+        return min(disk_size, _MAX_SECTORS * self.sector_size)
+
+    def with_partition(self, extent: Extent) -> "Table":
+        """Return the table with one more partition.
+
+        :raises InvalidInput: it is full.
+        """
+        used = {entry.number for entry in _read_entries(self.first_sector)}
+        free = next((n for n in range(1, _ENTRIES + 1) if n not in used), None)
+        if free is None:
+            raise InvalidInput(f"The image's msdos partition table has {_ENTRIES} partitions")
+        sector = bytearray(self.first_sector)
+        first, sectors = extent.start // self.sector_size, extent.size // self.sector_size
+        _pack_entry(sector, _Entry(free, _LINUX, first, sectors))
+        return replace(self, first_sector=bytes(sector))
+
+    def render(self, disk_size: int) -> dict[int, bytes]:  # noqa: ARG002 - as GPT's
+        """Return what goes where on a disk."""
+        return {0: self.first_sector}
+
+
+def read_table(head: bytes, sector_size: int) -> Table | None:
+    """Return the msdos table in an image's beginning; ``None``: there is none."""
+    if head[_MAGIC_OFFSET : _MAGIC_OFFSET + len(_MAGIC)] != _MAGIC:
+        return None
+    return Table(head[:sector_size], sector_size)
+
+
+def read_disk_identifier(head: bytes) -> str:
+    """Return the disk signature in an image's beginning, in the form that Ironic gives it."""
+    (signature,) = struct.unpack_from("<I", head, _SIGNATURE_OFFSET)
+    return f"0x{signature:08x}"
+
+
+def cover_disk(first_sector: bytes, sectors: int) -> bytes:
+    """Let a protective MBR cover a disk; a hybrid one, with other entries, stays as it is.
+
+    :param sectors: of the disk.
+    """
+    sector = bytearray(first_sector)
+    entries = list(_read_entries(first_sector))
+    if [entry.kind for entry in entries] == [_PROTECTIVE_TYPE]:
+        offset = _ENTRIES_OFFSET + (entries[0].number - 1) * _ENTRY.size
+        struct.pack_into("<I", sector, offset + _ENTRY.size - 4, min(sectors - 1, _MAX_SECTORS))
+    return bytes(sector)
+
+
 def render_table(layout: Layout, *, disk_signature: int) -> bytes:
     """Return the first sector of a disk with a layout's partition table.
 
@@ -53,9 +125,7 @@ def render_table(layout: Layout, *, disk_signature: int) -> bytes:
     sector = _empty_table(layout.sector_size)
     struct.pack_into("<I", sector, _SIGNATURE_OFFSET, disk_signature)
     for part in layout.partitions:
-        number, kind, first, sectors = _entry(part, layout.sector_size)
-        fields = (_NOT_ACTIVE, _CHS_UNUSED, kind, _CHS_UNUSED, first, sectors)
-        _ENTRY.pack_into(sector, _ENTRIES_OFFSET + (number - 1) * _ENTRY.size, *fields)
+        _pack_entry(sector, _entry(part, layout.sector_size))
     return bytes(sector)
 
 
@@ -94,6 +164,12 @@ def _entry(part: Partition, sector_size: int) -> _Entry:
     return _Entry(
         part.number, _TYPES[part.role], part.start // sector_size, part.size // sector_size
     )
+
+
+def _pack_entry(table: bytearray, entry: _Entry) -> None:
+    number, kind, first, sectors = entry
+    fields = (_NOT_ACTIVE, _CHS_UNUSED, kind, _CHS_UNUSED, first, sectors)
+    _ENTRY.pack_into(table, _ENTRIES_OFFSET + (number - 1) * _ENTRY.size, *fields)
 
 
 def _read_entries(sector: bytes) -> Iterator[_Entry]:

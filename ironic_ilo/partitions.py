@@ -16,11 +16,13 @@ MIB = 1024 * 1024
 EPHEMERAL_LABEL = "ephemeral0"
 SWAP_LABEL = "swap1"
 ESP_LABEL = "efi-part"
+# By this label of its file system, cloud-init finds a config drive.
+CONFIGDRIVE_LABEL = "config-2"
 # What Ironic allows a config drive at most. The partition always has this size: so a rebuild with
 # preserve_ephemeral finds the same layout, whatever its config drive needs.
 CONFIGDRIVE_MIB = 64
 
-_SECTOR_SIZES = (512, 4096)
+SECTOR_SIZES = (512, 4096)
 # An msdos entry counts sectors in 32 bits, and so do fdisk and the kernel.
 _MSDOS_MAX_SECTORS = 2**32 - 1
 _MSDOS_MAX_PARTITIONS = 4
@@ -202,7 +204,7 @@ def last_mib(low: int, end: int) -> Extent:
 
 
 def _check_sizes(wanted: Mapping[Role, int], sector_size: int) -> None:
-    if sector_size not in _SECTOR_SIZES:
+    if sector_size not in SECTOR_SIZES:
         raise InvalidInput(f"Sectors of {sector_size} bytes are not known, only 512 and 4096")
     for role, mib in wanted.items():
         least = 1 if role is Role.ROOT else 0

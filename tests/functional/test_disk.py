@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ironic_ilo import disk, partitions
+from ironic_ilo import disk, image_file, partitions
 from ironic_ilo.disk import Progress, Stage
 from ironic_ilo.exception import DiskError, InvalidInput
 from ironic_ilo.iscsi import IscsiTarget
@@ -478,7 +478,7 @@ def test_inspect_tells_data_from_size(tmp_path) -> None:
         (_convert(raw), "qcow2"),
         (_convert(raw, "-c"), "qcow2"),
     ):
-        assert disk.inspect_image(image, image_format) == disk.ImageInfo(100 * MIB, len(SOURCE))
+        assert image_file.inspect_image(image, image_format) == image_file.ImageInfo(100 * MIB, len(SOURCE))
 
 
 def test_inspect_refuses_an_image_of_another_format(tmp_path) -> None:
@@ -486,19 +486,19 @@ def test_inspect_refuses_an_image_of_another_format(tmp_path) -> None:
     image.write_bytes(SOURCE)
 
     with pytest.raises(InvalidInput, match=r"Image is not in qcow2 format.*disk_format"):
-        disk.inspect_image(image, "qcow2")
+        image_file.inspect_image(image, "qcow2")
 
 
 def test_inspect_refuses_an_empty_image(tmp_path) -> None:
     (tmp_path / "image").touch()
 
     with pytest.raises(InvalidInput, match="is empty"):
-        disk.inspect_image(tmp_path / "image", "raw")
+        image_file.inspect_image(tmp_path / "image", "raw")
 
 
 def test_inspect_refuses_a_missing_image(tmp_path) -> None:
     with pytest.raises(InvalidInput, match="No such file"):
-        disk.inspect_image(tmp_path / "image", "qcow2")
+        image_file.inspect_image(tmp_path / "image", "qcow2")
 
 
 @pytest.mark.parametrize(
@@ -517,9 +517,9 @@ def test_inspect_refuses_an_image_that_does_not_stand_alone(
     run_tool("qemu-img", "create", "-q", "-f", "qcow2", *options, "image.qcow2", "64M")
 
     with pytest.raises(InvalidInput, match=message):
-        disk.inspect_image(tmp_path / "image.qcow2", "qcow2")
+        image_file.inspect_image(tmp_path / "image.qcow2", "qcow2")
     with pytest.raises(InvalidInput, match=message):
-        disk.read_root_uuid(tmp_path / "image.qcow2", "qcow2")
+        image_file.read_root_uuid(tmp_path / "image.qcow2", "qcow2")
 
 
 @pytest.mark.parametrize("image_format", ["raw", "qcow2"])
@@ -534,14 +534,14 @@ def test_the_root_uuid(tmp_path, mkfs, image_format) -> None:
     run_tool(*mkfs, uuid, raw)
 
     image = raw if image_format == "raw" else _convert(raw)
-    assert disk.read_root_uuid(image, image_format) == ROOT_UUID
+    assert image_file.read_root_uuid(image, image_format) == ROOT_UUID
 
 
 def test_no_root_uuid_where_there_is_no_file_system(tmp_path) -> None:
     image = tmp_path / "image.raw"
     image.write_bytes(SOURCE[:1000])
 
-    assert disk.read_root_uuid(image, "raw") is None
+    assert image_file.read_root_uuid(image, "raw") is None
 
 
 def test_the_root_uuid_of_a_broken_image(tmp_path) -> None:
@@ -549,4 +549,4 @@ def test_the_root_uuid_of_a_broken_image(tmp_path) -> None:
     image.write_bytes(SOURCE)
 
     with pytest.raises(InvalidInput, match="cannot be read"):
-        disk.read_root_uuid(image, "qcow2")
+        image_file.read_root_uuid(image, "qcow2")

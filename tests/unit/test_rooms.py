@@ -17,6 +17,8 @@ FREE_OF_IRONIC = (
     "ironic_ilo/msdos.py",
     "ironic_ilo/file_systems.py",
     "ironic_ilo/disk.py",
+    "ironic_ilo/image_file.py",
+    "ironic_ilo/whole_disk.py",
     "ironic_ilo/iscsi.py",
     "ironic_ilo/qemu_img.py",
     "ironic_ilo/read_back.py",
