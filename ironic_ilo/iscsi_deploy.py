@@ -4,6 +4,7 @@ The names are the specification's ("ironic/drivers/modules/iscsi_deploy.py"); th
 defined here come from rooms of their own.
 """
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ironic.common import exception
@@ -12,7 +13,7 @@ from ironic.conf import CONF
 from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
-from ironic_ilo import disk, driver_info, partitions, timeline
+from ironic_ilo import disk, driver_info, partitions, timeline, write_slots
 from ironic_ilo.callback import CALLBACK, DeployInfo, get_deploy_info, get_secrets
 from ironic_ilo.instance_image import CachedImage, cache_instance_image, check_image_size
 from ironic_ilo.instance_info import InstanceInfo, parse_instance_info
@@ -50,15 +51,25 @@ def continue_deploy(task: Any) -> None:
         )
     info = parse_instance_info(node)
     image = cache_instance_image(task)
-    timeline.begin_stage(node, "write")
-    with translated(node, "write the image"):
-        _write(node, info, image, _find_target(node, callback))
+    target = _find_target(node, callback)
+    with translated(node, "write the image"), _slot(node, target):
+        timeline.begin_stage(node, "write")
+        _write(node, info, image, target)
     # Ironic's own names for them; they go when the instance is torn down. By the second it finds,
     # already when a rebuild is asked for, that preserve_ephemeral comes with another layout.
     node.set_driver_internal_info("root_uuid_or_disk_id", image.root_uuid)
     sizes = {name: node.instance_info.get(name, 0) for name in deploy_utils.DISK_LAYOUT_PARAMS}
     node.set_driver_internal_info("instance", sizes)
     node.save()
+
+
+def _slot(node: Any, target: IscsiTarget) -> AbstractContextManager[None]:
+    """Wait for the right to write; meanwhile log in, lest the ramdisk withdraws the target."""
+    return write_slots.waiting_for_slot(
+        node,
+        on_wait=lambda: _read_disk_size(target),
+        interval=CONF.ilo.iscsi_login_timeout / 3,
+    )
 
 
 def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
@@ -76,8 +87,12 @@ def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
     )
 
 
+def _read_disk_size(target: IscsiTarget) -> int:
+    return disk.read_disk_size(target, timeout=CONF.ilo.write_stall_timeout)
+
+
 def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarget) -> None:
-    size = disk.read_disk_size(target, timeout=CONF.ilo.write_stall_timeout)
+    size = _read_disk_size(target)
     layout = partitions.plan_layout(
         disk_size=size,
         root_mib=info.root_mib,
@@ -94,6 +109,9 @@ def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarge
             bytes_done=progress.bytes_done,
             bytes_total=progress.bytes_total,
             bytes_per_second=progress.bytes_per_second,
+            eta_seconds=timeline.estimate_seconds(
+                progress.bytes_total - progress.bytes_done, progress.bytes_per_second
+            ),
         )
 
     disk.write_deploy_image(

@@ -2,7 +2,9 @@
 
 ``driver_internal_info['ilo_deploy_timeline']`` is a list of ``{"stage": name, "at": seconds since
 the epoch}``; a stage lasts until the next one begins. ``['ilo_deploy_progress']`` describes the
-write under way: ``stage``, ``percent``, ``bytes_done``, ``bytes_total``, ``bytes_per_second``.
+write under way: ``stage``, ``percent``, ``bytes_done``, ``bytes_total``, ``bytes_per_second``,
+``eta_seconds`` (of this stage; ``None`` where nobody can tell); before it, stage ``wait`` and the
+``place`` in the queue.
 """
 
 import time
@@ -26,7 +28,12 @@ def begin_stage(node: Any, stage: str) -> None:
     node.save()
 
 
-def show_progress(node: Any, **progress: float | str) -> None:
+def show_progress(node: Any, **progress: float | str | None) -> None:
     """Replace what is known of the write under way, and save the node."""
     node.set_driver_internal_info(PROGRESS, progress)
     node.save()
+
+
+def estimate_seconds(bytes_left: int, bytes_per_second: float) -> int | None:
+    """Return how long the rest will take at the rate so far; ``None``: nothing has moved yet."""
+    return round(bytes_left / bytes_per_second) if bytes_per_second > 0 else None
