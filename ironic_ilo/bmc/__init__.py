@@ -14,6 +14,7 @@ from ironic_ilo.bmc.types import (
     MediaStatus,
     PowerState,
     Product,
+    SecureBoot,
 )
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "MediaStatus",
     "PowerState",
     "Product",
+    "SecureBoot",
     "connect",
 ]

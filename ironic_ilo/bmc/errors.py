@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError
 
@@ -34,6 +35,8 @@ _LOGIN_WORDS = re.compile("|".join(proliant.IloLoginFailError.messages), re.IGNO
 _LICENSE_WORDS = re.compile("licen[cs]e", re.IGNORECASE)
 _PRIVILEGE_WORDS = re.compile("privilege", re.IGNORECASE)
 _UNSUPPORTED_WORDS = re.compile("syntax error|not supported|is disabled", re.IGNORECASE)
+# Of a message's name; more than any has.
+_LONGEST_NAME = 100
 # POST is the power-on self-test, a word of its own and in capitals.
 _BUSY_WORDS = re.compile(r"\bPOST\b|(?i:self.test|\bbusy\b|in progress|try again|not ready)")
 
@@ -56,6 +59,9 @@ _CHECK_LOGIN = "Check `ilo_username` and `ilo_password` in driver_info."
 _CHECK_PRIVILEGE = "Give the account of `ilo_username` the privilege that is missing."
 _CHECK_LICENSE = "Install an iLO Advanced licence."
 _CHECK_FIRMWARE = "Check the server's generation, and update the iLO's firmware."
+_CHECK_BOOT_MODE = (
+    "Put the server into UEFI mode ('baremetal node boot mode set <node> uefi') and start it once."
+)
 _CHECK_LOG = "Look into the iLO's event log."
 _WAIT = "Let the server finish its POST, then try again."
 
@@ -83,6 +89,19 @@ class RefusalError(Exception):
         return self.status == _NO_IMAGE
 
 
+class RestRefusalError(Exception):
+    """A REST request that an iLO answered with an HTTP status other than success.
+
+    :ivar messages: the names of its messages, such as ``LicenseKeyRequired``; none when the
+        body is not one of HPE's.
+    """
+
+    def __init__(self, status: int, messages: list[str]) -> None:
+        super().__init__(status, messages)
+        self.status = status
+        self.messages = messages
+
+
 @contextmanager
 def translated(name: str, action: str) -> Iterator[None]:
     """Turn what fails inside into ``BmcError``'s subclasses.
@@ -94,6 +113,8 @@ def translated(name: str, action: str) -> Iterator[None]:
         yield
     except RefusalError as refusal:
         raise _from_refusal(refusal, f"{name}: could not {action}") from None
+    except RestRefusalError as refusal:
+        raise _from_rest_refusal(refusal, f"{name}: could not {action}") from None
     except FOREIGN_ERRORS as error:
         raise _from_foreign(error, f"{name}: could not {action}") from None
 
@@ -117,6 +138,27 @@ def _judge(refusal: RefusalError) -> tuple[type[BmcError], str]:
     if refusal.means_unsupported:
         return BmcFeatureMissing, _CHECK_FIRMWARE
     return BmcError, _CHECK_LOG
+
+
+# By the names of HPE's messages, else by the status.
+_REST_MESSAGES: dict[str | int, tuple[type[BmcError], str]] = {
+    "NoValidSession": (BmcLoginFailed, _CHECK_LOGIN),
+    "UnauthorizedLoginAttempt": (BmcLoginFailed, _CHECK_LOGIN),
+    "InsufficientPrivilege": (BmcError, _CHECK_PRIVILEGE),
+    "LicenseKeyRequired": (BmcFeatureMissing, _CHECK_LICENSE),
+    "UnsupportedOperationInLegacyBootMode": (BmcFeatureMissing, _CHECK_BOOT_MODE),
+    "UnableToModifyDuringSystemPOST": (BmcBusy, _WAIT),
+    HTTPStatus.UNAUTHORIZED: (BmcLoginFailed, _CHECK_LOGIN),
+    HTTPStatus.FORBIDDEN: (BmcError, _CHECK_PRIVILEGE),
+    HTTPStatus.NOT_FOUND: (BmcFeatureMissing, _CHECK_FIRMWARE),
+}
+
+
+def _from_rest_refusal(refusal: RestRefusalError, failure: str) -> BmcError:
+    signs = [sign for sign in (*refusal.messages, refusal.status) if sign in _REST_MESSAGES]
+    error, hint = _REST_MESSAGES[signs[0]] if signs else (BmcError, _CHECK_LOG)
+    words = ", ".join(name[:_LONGEST_NAME] for name in refusal.messages) or "nothing more"
+    return error(f"{failure}: it says {words} (HTTP status {refusal.status})", hint=hint)
 
 
 class _Meaning(NamedTuple):
@@ -145,7 +187,7 @@ def _answer_words(error: AnswerError) -> str:
 
 
 def _odd_words(error: Exception) -> str:
-    return f"its answer is not what RIBCL prescribes ({type(error).__name__})"
+    return f"its answer is not what its documentation says ({type(error).__name__})"
 
 
 def _class_words(error: Exception) -> str:
@@ -165,6 +207,12 @@ _MEANINGS = (
     _Meaning(proliant.IloLoginFailError, BmcLoginFailed, _CHECK_LOGIN, "login failed"),
     _Meaning(proliant.IloConnectionError, BmcUnreachable, _CHECK_NETWORK, _class_words),
     _Meaning(proliant.IloClientInternalError, BmcUnreachable, _CHECK_PEER, _odd_words),
+    _Meaning(
+        proliant.IloCommandNotSupportedInBiosError,
+        BmcFeatureMissing,
+        _CHECK_BOOT_MODE,
+        "the server is in legacy BIOS mode",
+    ),
     _Meaning(
         proliant.IloCommandNotSupportedError, BmcFeatureMissing, _CHECK_FIRMWARE, _class_words
     ),

@@ -10,8 +10,9 @@ import http.client
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +56,42 @@ def make_context(verify_ca: bool | str) -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What came back; the names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
 def post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
-    """Send a body, and return that of the reply.
+    """Send a body, and return that of the reply; errors are those of ``exchange``.
+
+    :raises AnswerError: the reply has another status than 200.
+    """
+    reply = exchange(endpoint, "POST", path, {}, body)
+    if reply.status != _OK:
+        raise AnswerError(f"HTTP status {reply.status}")
+    return reply.body
+
+
+def exchange(
+    endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> Reply:
+    """Send a request, and read the reply, whatever its status.
 
     :raises TimeoutError: the exchange was not over in time.
     :raises OSError: the connection or (``ssl.SSLError``) TLS failed.
     :raises http.client.HTTPException: the reply is not HTTP.
-    :raises AnswerError: the reply is cut short, too long, or has another status than 200.
+    :raises AnswerError: the reply is cut short, or too long.
     """
     connection = _BoundedConnection(endpoint)
     try:
-        connection.request("POST", path, body, {"Connection": "close"})
+        connection.request(method, path, body, {"Connection": "close", **headers})
         with connection.getresponse() as response:
-            return _read(response)
+            named = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, named, _read(response))
     except TimeoutError:
         raise TimeoutError(f"no complete answer within {endpoint.timeout:g} s") from None
     finally:
@@ -75,8 +99,6 @@ def post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
-    if response.status != _OK:
-        raise AnswerError(f"HTTP status {response.status}")
     body = response.read(_MOST_BYTES + 1)
     if len(body) > _MOST_BYTES:
         raise AnswerError(f"longer than {_MOST_BYTES} bytes")

@@ -9,8 +9,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from proliantutils.ilo import constants
+
 from ironic_ilo.bmc.types import BootDevice, BootMode, MediaStatus, PowerState, Product
 
+_SUPPORTED_BOOT_MODES = {
+    constants.SUPPORTED_BOOT_MODE_LEGACY_BIOS_ONLY: (BootMode.LEGACY,),
+    constants.SUPPORTED_BOOT_MODE_UEFI_ONLY: (BootMode.UEFI,),
+    constants.SUPPORTED_BOOT_MODE_LEGACY_BIOS_AND_UEFI: (BootMode.LEGACY, BootMode.UEFI),
+}
 _FLAGS = {"YES": True, "NO": False}
 _BOOT_DEVICES = {device.value: device for device in BootDevice}
 # UEFI entries are numbered and described; the words are those that proliantutils knows.
@@ -56,6 +63,11 @@ def parse_boot_device(value: str) -> BootDevice:
 def parse_boot_mode(value: str) -> BootMode:
     """Read ``BOOT_MODE``."""
     return BootMode(value.upper())
+
+
+def parse_supported_boot_modes(value: str) -> list[BootMode]:
+    """Read ``SUPPORTED_BOOT_MODE`` as proliantutils words it."""
+    return list(_SUPPORTED_BOOT_MODES[value])
 
 
 def parse_boot_entry(entry: Mapping[str, Any]) -> tuple[BootDevice, str]:

@@ -1,4 +1,4 @@
-"""An iLO 4, over RIBCL."""
+"""An iLO 4, over RIBCL; Secure Boot, which RIBCL does not know, over REST."""
 
 import html
 import logging
@@ -10,6 +10,7 @@ from typing import TypeVar
 from ironic_ilo.bmc import replies
 from ironic_ilo.bmc.errors import RefusalError, translated
 from ironic_ilo.bmc.https import Endpoint, make_context
+from ironic_ilo.bmc.rest import RestSession
 from ironic_ilo.bmc.session import RibclSession
 from ironic_ilo.bmc.types import (
     Access,
@@ -20,6 +21,7 @@ from ironic_ilo.bmc.types import (
     MediaStatus,
     PowerState,
     Product,
+    SecureBoot,
 )
 from ironic_ilo.bmc.waiting import Deadline, pauses, poll
 from ironic_ilo.exception import (
@@ -50,16 +52,20 @@ def connect(access: Access) -> Bmc:
     endpoint = Endpoint(
         access.address, access.port, make_context(access.verify_ca), access.timeout
     )
-    return RibclBmc(name, access, RibclSession(name, access, endpoint))
+    session, rest = RibclSession(name, access, endpoint), RestSession(name, access, endpoint)
+    return RibclBmc(name, access, session, rest)
 
 
 class RibclBmc:
     """``Bmc`` over RIBCL; its methods are described there. It keeps no state between calls."""
 
-    def __init__(self, name: str, access: Access, session: RibclSession) -> None:
+    def __init__(
+        self, name: str, access: Access, session: RibclSession, rest: RestSession
+    ) -> None:
         self._name = name
         self._access = access
         self._session = session
+        self._rest = rest
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"
@@ -178,9 +184,52 @@ class RibclBmc:
 
     def get_boot_mode(self) -> BootMode:
         """Read the boot mode; a server without the command, as before Gen9, boots LEGACY."""
-        with self._doing("read the boot mode"):
+        return self._read_boot_mode("boot mode", self._session.get_current_boot_mode)
+
+    def get_pending_boot_mode(self) -> BootMode:
+        """Read the boot mode of the next start."""
+        return self._read_boot_mode("pending boot mode", self._session.get_pending_boot_mode)
+
+    def get_supported_boot_modes(self) -> list[BootMode]:
+        """Tell the boot modes to choose from."""
+        with self._doing("read the supported boot modes"):
             try:
-                return replies.parse_boot_mode(self._session.get_current_boot_mode())
+                supported = self._session.get_supported_boot_mode()
+            except RefusalError as refusal:
+                if refusal.means_unsupported:
+                    return [BootMode.LEGACY]
+                raise
+            return replies.parse_supported_boot_modes(supported)
+
+    def set_pending_boot_mode(self, mode: BootMode) -> None:
+        """Choose the boot mode of the next start, unless it is that already."""
+        if self.get_pending_boot_mode() is not mode:
+            self._insist(
+                self._patience(),
+                f"set the boot mode to {mode}",
+                self._session.set_pending_boot_mode,
+                mode.value,
+            )
+            self._confirm(self.get_pending_boot_mode, lambda now: now is mode, f"boot mode {mode}")
+
+    def get_secure_boot(self) -> SecureBoot:
+        """Read the state of Secure Boot."""
+        with self._doing("read the state of Secure Boot"):
+            return self._rest.get_secure_boot()
+
+    def set_secure_boot(self, *, enabled: bool) -> None:
+        """Switch Secure Boot on or off from the next start on, unless it is so already."""
+        if self.get_secure_boot().pending is not enabled:
+            what = f"Secure Boot {'on' if enabled else 'off'}"
+            self._insist(
+                self._patience(), f"switch {what}", self._rest.set_secure_boot_mode, enabled
+            )
+            self._confirm(self.get_secure_boot, lambda now: now.pending is enabled, what)
+
+    def _read_boot_mode(self, what: str, read: Callable[[], str]) -> BootMode:
+        with self._doing(f"read the {what}"):
+            try:
+                return replies.parse_boot_mode(read())
             except RefusalError as refusal:
                 if refusal.means_unsupported:
                     return BootMode.LEGACY

@@ -88,6 +88,14 @@ class MediaStatus:
     url: str = field(repr=False, default="")
 
 
+@dataclass(frozen=True)
+class SecureBoot:
+    """Whether a server enforces Secure Boot: ``current``, and ``pending`` from its next start."""
+
+    current: bool
+    pending: bool
+
+
 class Bmc(Protocol):
     """One iLO. Every method has a deadline and raises ``BmcError``'s subclasses.
 
@@ -139,3 +147,21 @@ class Bmc(Protocol):
 
     def get_boot_mode(self) -> BootMode:
         """Read the boot mode; a server that knows none (Gen8) boots LEGACY."""
+
+    def get_supported_boot_modes(self) -> list[BootMode]:
+        """Tell the boot modes to choose from; a server that knows none boots LEGACY."""
+
+    def get_pending_boot_mode(self) -> BootMode:
+        """Read the boot mode of the next start."""
+
+    def set_pending_boot_mode(self, mode: BootMode) -> None:
+        """Choose the boot mode of the next start and those after it."""
+
+    def get_secure_boot(self) -> SecureBoot:
+        """Read the state of Secure Boot; ``BmcFeatureMissing`` when the server has none."""
+
+    def set_secure_boot(self, *, enabled: bool) -> None:
+        """Switch Secure Boot on or off from the next start on.
+
+        ``BmcFeatureMissing`` when the server has none, or runs in LEGACY mode.
+        """
