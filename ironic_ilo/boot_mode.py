@@ -10,12 +10,25 @@ from typing import Any
 
 from ironic.common import boot_modes, exception, utils
 from ironic.common.i18n import _
+from ironic.conductor import utils as manager_utils
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import boot_mode_utils
 
+from ironic_ilo import bmc, driver_info
+from ironic_ilo.bmc.types import BootMode
+from ironic_ilo.exception import BmcFeatureMissing, BmcStateMismatch
+from ironic_ilo.ironic_errors import translated
+
 # In ``driver_internal_info``: the mode in which ramdisk and instance boot, by Ironic's name.
 _RECORD = "ilo_boot_mode"
-_MODES = (boot_modes.LEGACY_BIOS, boot_modes.UEFI)
+# In ``driver_internal_info``: it was off before the deploy, and is to be off again.
+_SWITCHED_ON = "ilo_secure_boot_switched_on"
+#: Boot modes by Ironic's names, and the names.
+MODES: dict[str, BootMode] = {
+    boot_modes.LEGACY_BIOS: BootMode.LEGACY,
+    boot_modes.UEFI: BootMode.UEFI,
+}
+NAMES: dict[BootMode, str] = {mode: name for name, mode in MODES.items()}
 
 
 def is_uefi(node: Any) -> bool:
@@ -31,20 +44,113 @@ def validate(node: Any) -> None:
     _read_wishes(node)
 
 
+def check(task: Any) -> None:
+    """Ask the iLO whether the server can boot as wished; nothing is changed.
+
+    :raises InvalidParameterValue: the capabilities are wrong.
+    :raises IloOperationError: it cannot, or the iLO did not say.
+    """
+    node, wishes = task.node, _read_wishes(task.node)
+    with translated(node, "boot as the capabilities boot_mode and secure_boot ask"):
+        server = bmc.connect(driver_info.parse_access(node))
+        supported = server.get_supported_boot_modes()
+        if wishes.mode is not None and wishes.mode not in supported:
+            raise BmcFeatureMissing(
+                f"the server cannot boot in {NAMES[wishes.mode]} mode",
+                hint="Change the capability, or choose another node.",
+            )
+        if wishes.secure_boot:
+            server.get_secure_boot()
+
+
+def prepare(task: Any) -> None:
+    """Put the server, which is off, into the mode that the capabilities ask for.
+
+    The mode applies from its next start; ``confirm`` tells whether it did. It is recorded for
+    ``is_uefi``.
+
+    :raises InvalidParameterValue: the capabilities are wrong.
+    :raises IloOperationError: the server knows no such mode, or the iLO did not take it.
+    """
+    node, wishes = task.node, _read_wishes(task.node)
+    with translated(node, "set the boot mode"):
+        server = bmc.connect(driver_info.parse_access(node))
+        mode = wishes.mode or server.get_pending_boot_mode()
+        server.set_pending_boot_mode(mode)
+    node.set_driver_internal_info(_RECORD, NAMES[mode])
+    node.save()
+
+
+def confirm(task: Any) -> None:
+    """Check that the server, which has started since ``prepare``, has the mode.
+
+    :raises IloOperationError: it has another one, or the iLO did not say.
+    """
+    node = task.node
+    wanted = node.driver_internal_info.get(_RECORD)
+    with translated(node, "confirm the boot mode"):
+        found = NAMES[bmc.connect(driver_info.parse_access(node)).get_boot_mode()]
+        if wanted is not None and found != wanted:
+            raise BmcStateMismatch(
+                f"the server was to start in {wanted} mode, but has started in {found} mode",
+                hint="Look at its screen during POST, and into the iLO's event log.",
+            )
+    manager_utils.node_cache_boot_mode(task)
+
+
+def enable_secure_boot(task: Any) -> None:
+    """Switch Secure Boot on for the instance, when it asks for it.
+
+    Not before ``confirm``: in BIOS mode an iLO refuses. The server is off.
+
+    :raises IloOperationError: the iLO did not take it.
+    """
+    node = task.node
+    if not _read_wishes(node).secure_boot:
+        return
+    with translated(node, "switch Secure Boot on"):
+        server = bmc.connect(driver_info.parse_access(node))
+        if server.get_secure_boot().pending:
+            return
+        # First, so that it is undone even if the answer of the iLO is lost.
+        node.set_driver_internal_info(_SWITCHED_ON, True)
+        node.save()
+        server.set_secure_boot(enabled=True)
+    manager_utils.node_cache_boot_mode(task)
+
+
+def restore(task: Any) -> None:
+    """Switch Secure Boot off again, where ``enable_secure_boot`` switched it on.
+
+    The server is off; the boot mode stays.
+
+    :raises IloOperationError: the iLO did not take it.
+    """
+    node = task.node
+    if node.driver_internal_info.get(_SWITCHED_ON):
+        with translated(node, "switch Secure Boot off"):
+            server = bmc.connect(driver_info.parse_access(node))
+            server.set_secure_boot(enabled=False)
+        manager_utils.node_cache_boot_mode(task)
+    for record in (_RECORD, _SWITCHED_ON):
+        node.del_driver_internal_info(record)
+    node.save()
+
+
 @dataclass(frozen=True)
 class _Wishes:
     """What the capabilities ask for; ``None``: the mode that the server has."""
 
-    mode: str | None
+    mode: BootMode | None
     secure_boot: bool
 
 
 def _read_wishes(node: Any) -> _Wishes:
     capabilities = utils.parse_instance_info_capabilities(node)
     secure_boot = _choice(node, "secure_boot", capabilities, ("true", "false")) == "true"
-    _choice(node, "boot_mode", capabilities, _MODES)
+    _choice(node, "boot_mode", capabilities, tuple(MODES))
     own = {"boot_mode": driver_utils.get_node_capability(node, "boot_mode")}
-    fixed = _choice(node, "boot_mode", own, _MODES)
+    fixed = _choice(node, "boot_mode", own, tuple(MODES))
     if secure_boot and boot_modes.LEGACY_BIOS in (capabilities.get("boot_mode"), fixed):
         raise exception.InvalidParameterValue(
             _(
@@ -53,7 +159,8 @@ def _read_wishes(node: Any) -> _Wishes:
             )
             % node.uuid
         )
-    return _Wishes(boot_mode_utils.get_boot_mode_for_deploy(node), secure_boot)
+    name = boot_mode_utils.get_boot_mode_for_deploy(node)
+    return _Wishes(None if name is None else MODES[name], secure_boot)
 
 
 def _choice(node: Any, name: str, capabilities: Any, known: tuple[str, ...]) -> str | None:

@@ -1,14 +1,17 @@
-"""Ironic's management interface: boot device and boot mode, through the iLO."""
+"""Ironic's management interface: boot device, boot mode and Secure Boot, through the iLO."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from ironic.common import boot_devices, boot_modes, exception, metrics_utils
+from ironic.common import boot_devices, exception, metrics_utils
 from ironic.common.i18n import _
 from ironic.conductor import task_manager
 from ironic.drivers import base
 
-from ironic_ilo import bmc, driver_info
-from ironic_ilo.bmc.types import BootDevice, BootMode
+from ironic_ilo import bmc, boot_mode, driver_info
+from ironic_ilo.bmc.types import BootDevice
+from ironic_ilo.exception import BmcFeatureMissing
 from ironic_ilo.ironic_errors import translated
 
 METRICS = metrics_utils.get_metrics_logger(__name__)
@@ -19,7 +22,6 @@ _DEVICES = {
     boot_devices.PXE: BootDevice.NETWORK,
 }
 _NAMES = {device: name for name, device in _DEVICES.items()}
-_MODES = {BootMode.LEGACY: boot_modes.LEGACY_BIOS, BootMode.UEFI: boot_modes.UEFI}
 
 
 class IloManagement(base.ManagementInterface):
@@ -73,19 +75,83 @@ class IloManagement(base.ManagementInterface):
         return {"boot_device": _NAMES.get(order[0]) if order else None, "persistent": True}
 
     def get_supported_boot_modes(self, task: Any) -> list[str]:
-        """List the boot modes: the one that the server has, for it cannot be changed yet."""
-        return [self.get_boot_mode(task)]
+        """List the boot modes that the server has.
+
+        :raises IloOperationError: the iLO did not say.
+        """
+        with translated(task.node, "read the supported boot modes"):
+            server = bmc.connect(driver_info.parse_access(task.node))
+            return [boot_mode.NAMES[mode] for mode in server.get_supported_boot_modes()]
 
     @METRICS.timer("IloManagement.get_boot_mode")
     def get_boot_mode(self, task: Any) -> str:
-        """Read the boot mode.
+        """Read the boot mode of the next start, as ``set_boot_mode`` sets it.
 
         :raises IloOperationError: the iLO did not say.
         """
         with translated(task.node, "read the boot mode"):
             server = bmc.connect(driver_info.parse_access(task.node))
-            return str(_MODES[server.get_boot_mode()])
+            return boot_mode.NAMES[server.get_pending_boot_mode()]
+
+    @METRICS.timer("IloManagement.set_boot_mode")
+    @task_manager.require_exclusive_lock
+    def set_boot_mode(self, task: Any, mode: str) -> None:
+        """Choose the boot mode of the next start and those after it.
+
+        :raises InvalidParameterValue: no such mode.
+        :raises UnsupportedDriverExtension: the server has only another one.
+        :raises IloOperationError: the iLO did not take it.
+        """
+        if mode not in boot_mode.MODES:
+            raise exception.InvalidParameterValue(
+                _("Node %(node)s cannot boot in mode %(mode)s; it can in %(known)s.")
+                % {"node": task.node.uuid, "mode": mode, "known": ", ".join(boot_mode.MODES)}
+            )
+        with translated(task.node, "set the boot mode"), _supported(task, "set_boot_mode"):
+            server = bmc.connect(driver_info.parse_access(task.node))
+            server.set_pending_boot_mode(boot_mode.MODES[mode])
+
+    @METRICS.timer("IloManagement.get_secure_boot_state")
+    def get_secure_boot_state(self, task: Any) -> bool:
+        """Tell whether the next start enforces Secure Boot, as ``set_secure_boot_state`` sets it.
+
+        :raises UnsupportedDriverExtension: the server has no Secure Boot.
+        :raises IloOperationError: the iLO did not say.
+        """
+        with (
+            translated(task.node, "read the state of Secure Boot"),
+            _supported(task, "get_secure_boot_state"),
+        ):
+            server = bmc.connect(driver_info.parse_access(task.node))
+            return server.get_secure_boot().pending
+
+    @METRICS.timer("IloManagement.set_secure_boot_state")
+    @task_manager.require_exclusive_lock
+    def set_secure_boot_state(self, task: Any, state: bool) -> None:
+        """Switch Secure Boot on or off from the next start on.
+
+        :raises UnsupportedDriverExtension: the server has no Secure Boot, or is not in UEFI mode.
+        :raises IloOperationError: the iLO did not take it.
+        """
+        with (
+            translated(task.node, "change the state of Secure Boot"),
+            _supported(task, "set_secure_boot_state"),
+        ):
+            server = bmc.connect(driver_info.parse_access(task.node))
+            server.set_secure_boot(enabled=state)
 
     def get_sensors_data(self, task: Any) -> dict[str, Any]:
         """Report no sensors yet."""
         raise NotImplementedError
+
+
+@contextmanager
+def _supported(task: Any, extension: str) -> Iterator[None]:
+    """Say in Ironic's way that a server lacks something."""
+    try:
+        yield
+    except BmcFeatureMissing as exc:
+        raise exception.UnsupportedDriverExtension(
+            _("Node %(node)s does not support %(extension)s: %(error)s")
+            % {"node": task.node.uuid, "extension": extension, "error": exc}
+        ) from exc
