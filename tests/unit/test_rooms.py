@@ -38,6 +38,7 @@ FREE_OF_IRONIC = (
 KNOW_TASKS = {
     "boot.py",
     "boot_iso.py",
+    "boot_mode.py",
     "callback.py",
     "cleaning.py",
     "deploy.py",
