@@ -20,7 +20,7 @@ Keystone token.
 import ipaddress
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -259,11 +259,11 @@ def get_deploy_info(node: Any, parameters: Mapping[str, Any]) -> DeployInfo:
         )
     unknown = sorted(set(parameters) - _CALLBACK_PARAMETERS)
     if unknown:
-        raise _refused(node, _("it does not know %s") % ", ".join(unknown))
+        raise refused(node, _("it does not know %s") % ", ".join(unknown))
     texts = _read_texts(node, parameters, (*_REQUIRED_PARAMETERS, "error"))
     secrets = get_secrets(node)
     if secrets is None or not secrets.accepts_key(texts["key"]):
-        raise _refused(node, _("the key is not that of a deploy under way"))
+        raise refused(node, _("the key is not that of a deploy under way"))
     info = DeployInfo(texts["address"], texts["iqn"], texts["error"])
     if not info.error:
         _check_target(node, info, secrets)
@@ -278,11 +278,11 @@ def get_heartbeat_info(node: Any, status: str | None, message: str | None) -> De
     secrets = get_secrets(node)
     # Ironic gives agent tokens to whoever looks a node up that has none yet: those prove nothing.
     if secrets is None or not _heartbeats(node):
-        raise _refused(node, _("no deploy with agent_token is under way"))
+        raise refused(node, _("no deploy with agent_token is under way"))
     if status == "error":
         return DeployInfo("", "", message or _("no reason was given"))
     if status != "end":
-        raise _refused(node, _("agent_status is neither end nor error"))
+        raise refused(node, _("agent_status is neither end nor error"))
     texts = _read_texts(node, _read_object(node, message), ("address", "iqn"))
     info = DeployInfo(texts["address"], texts["iqn"], "")
     _check_target(node, info, secrets)
@@ -295,7 +295,7 @@ def _read_object(node: Any, message: str | None) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise _refused(node, _("agent_status_message is not a JSON object"))
+        raise refused(node, _("agent_status_message is not a JSON object"))
     return found
 
 
@@ -305,7 +305,7 @@ def _read_texts(
     texts = {name: parameters.get(name) or "" for name in names}
     wrong = [name for name, value in texts.items() if not isinstance(value, str)]
     if wrong:
-        raise _refused(node, _("%s must be text") % ", ".join(wrong))
+        raise refused(node, _("%s must be text") % ", ".join(wrong))
     return texts
 
 
@@ -313,12 +313,13 @@ def _check_target(node: Any, info: DeployInfo, secrets: DeploySecrets) -> None:
     try:
         ipaddress.ip_address(info.address)
     except ValueError:
-        raise _refused(node, _("address is not an IP address")) from None
+        raise refused(node, _("address is not an IP address")) from None
     if info.iqn != secrets.target_iqn:
-        raise _refused(node, _("iqn is not that of the deploy under way"))
+        raise refused(node, _("iqn is not that of the deploy under way"))
 
 
-def _refused(node: Any, reason: str) -> exception.InvalidParameterValue:
+def refused(node: Any, reason: str) -> exception.InvalidParameterValue:
+    """Make the error for a callback that Ironic answers with 400."""
     return exception.InvalidParameterValue(
         _("The callback of node %(node)s's deploy ramdisk is refused: %(reason)s.")
         % {"node": node.uuid, "reason": reason}
@@ -336,19 +337,30 @@ def take(task: Any, info: DeployInfo) -> None:
     :raises NodeLocked: somebody else works on the node; Ironic answers 409.
     """
     node = task.node
-    nonce = node.driver_internal_info[NONCE]
-    if not _is_awaited(node, info):
+    if not claim(task, lambda: _is_awaited(node, info)):
         return
-    task.upgrade_lock(purpose="take the deploy ramdisk's callback")
-    # Another callback, a timeout, or even another deploy may have come first.
-    if node.driver_internal_info.get(NONCE) != nonce:
-        raise _refused(node, _("its deploy is over"))
-    if not _is_awaited(node, info):
-        return
-    _remove_floppy(task)
+    remove_floppy(task)
     node.set_driver_internal_info(CALLBACK, info.as_dict())
     node.save()
     manager_utils.notify_conductor_resume_deploy(task)
+
+
+def claim(task: Any, is_awaited: Callable[[], bool]) -> bool:
+    """Lock the node for a callback that was checked against it with a shared lock.
+
+    :param is_awaited: asked before and after, for it may raise what keeps others from waiting.
+    :returns: whether it is still awaited.
+    :raises InvalidParameterValue: what the ramdisk was booted for is over; Ironic answers 400.
+    :raises NodeLocked: somebody else works on the node; Ironic answers 409.
+    """
+    nonce = task.node.driver_internal_info[NONCE]
+    if not is_awaited():
+        return False
+    task.upgrade_lock(purpose="take the deploy ramdisk's callback")
+    # Another callback, a timeout, or even another deploy may have come first.
+    if task.node.driver_internal_info.get(NONCE) != nonce:
+        raise refused(task.node, _("its deploy is over"))
+    return is_awaited()
 
 
 def _is_awaited(node: Any, info: DeployInfo) -> bool:
@@ -365,7 +377,7 @@ def _is_awaited(node: Any, info: DeployInfo) -> bool:
     return True
 
 
-def _remove_floppy(task: Any) -> None:
+def remove_floppy(task: Any) -> None:
     """Remove the secrets from the object store; they are of no more use."""
     try:
         virtual_media.cleanup_virtual_media_boot(task)

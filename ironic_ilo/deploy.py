@@ -7,40 +7,34 @@ from ironic.common import exception, metrics_utils, states
 from ironic.common.i18n import _
 from ironic.conductor import task_manager
 from ironic.conductor import utils as manager_utils
-from ironic.conf import CONF
 from ironic.drivers import base
 from oslo_log import log as logging
 
-from deploy_ramdisk.network import FILE_NAME as NETWORK_FILE
-from deploy_ramdisk.network import render_network_conf
 from ironic_ilo import (
     boot_iso,
+    boot_mode,
     callback,
-    deploy_secrets,
+    cleaning,
     driver_info,
     glance,
     image_sources,
     iscsi_deploy,
-    publisher,
+    ramdisk,
     timeline,
     virtual_media,
 )
-from ironic_ilo.ironic_errors import translated
+from ironic_ilo.callback import RamdiskAction
 
 LOG = logging.getLogger(__name__)
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
-# In ``driver_internal_info`` from when a deploy has found the iLO in order, until it has succeeded
-# or the server is off and its drives are empty.
-SERVER_IN_USE = "ilo_deploy_server_in_use"
 
-
-class IloVirtualMediaIscsiDeploy(base.DeployInterface):
+class IloVirtualMediaIscsiDeploy(cleaning.Cleaning):
     """Deploys a ProLiant without PXE (specification, "IloVirtualMediaIscsiDeploy").
 
     Its steps, by priority: ``deploy`` (100) boots the deploy ramdisk and waits for its callback,
     ``write_image`` (80), ``prepare_instance_boot`` (60), ``switch_to_tenant_network`` (30),
-    ``boot_instance`` (20).
+    ``boot_instance`` (20). Its clean steps are in ``ironic_ilo.cleaning``.
     """
 
     def get_properties(self) -> dict[str, str]:
@@ -60,12 +54,9 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
                 _("Node %s has no ports. Add the MAC address of its NIC: 'baremetal port create'.")
                 % node.uuid
             )
-        task.driver.boot.validate(task)
+        ramdisk.validate(task)
         iscsi_deploy.parse_instance_info(node)
         image_sources.require_boot_sources(task)
-        callback.validate_callback(task)
-        _validate_configuration(task)
-        _refuse_silent_cleaning(node)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.deploy")
     @base.deploy_step(priority=100)
@@ -81,8 +72,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         timeline.start(node)
         timeline.begin_stage(node, "check")
         task.driver.network.validate(task)
-        virtual_media.check_virtual_media(task)
-        node.set_driver_internal_info(SERVER_IN_USE, True)
+        ramdisk.claim_server(task)
         image_sources.check_sources(task)
         timeline.begin_stage(node, "image")
         iscsi_deploy.cache_instance_image(task)
@@ -93,10 +83,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         with manager_utils.power_state_for_network_configuration(task):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.add_provisioning_network(task)
-        secrets = callback.start_deploy(task)
-        parameters = callback.build_ramdisk_parameters(node, secrets)
-        task.driver.boot.prepare_ramdisk(task, parameters, _ramdisk_files(task))
-        manager_utils.node_power_action(task, states.POWER_ON)
+        ramdisk.boot(task, RamdiskAction.DEPLOY)
         timeline.begin_stage(node, "ramdisk")
         return str(states.DEPLOYWAIT)
 
@@ -105,6 +92,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
     @task_manager.require_exclusive_lock
     def write_image(self, task: Any) -> None:
         """Write the image to the disk that the ramdisk offers."""
+        boot_mode.confirm(task)
         iscsi_deploy.continue_deploy(task)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.prepare_instance_boot")
@@ -115,6 +103,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         timeline.begin_stage(task.node, "boot_iso")
         manager_utils.node_power_action(task, states.POWER_OFF)
         virtual_media.eject_virtual_media(task)
+        boot_mode.enable_secure_boot(task)
         boot_iso.prepare(task)
         iscsi_deploy.destroy_images(task.node.uuid)
 
@@ -141,12 +130,13 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
     @METRICS.timer("IloVirtualMediaIscsiDeploy.tear_down")
     @task_manager.require_exclusive_lock
     def tear_down(self, task: Any) -> str:
-        """Power the node off, and empty its drives.
+        """Power the node off, empty its drives, and switch Secure Boot off if we switched it on.
 
         :returns: DELETED.
         """
         manager_utils.node_power_action(task, states.POWER_OFF)
         virtual_media.eject_virtual_media(task)
+        boot_mode.restore(task)
         with manager_utils.power_state_for_network_configuration(task):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.remove_provisioning_network(task)
@@ -157,7 +147,9 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.clean_up")
     def clean_up(self, task: Any) -> None:
-        """Leave nothing of a deploy behind; called after a failure and before a tear down.
+        """Leave nothing of a deploy or a cleaning behind.
+
+        Called after a failure, before a tear down, and at the end of a cleaning.
 
         A ramdisk still running is powered off, for it holds the disk and this deploy's secrets.
         Every part is tried even when another fails.
@@ -170,9 +162,10 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
             lambda: glance.forget_images(node),
             lambda: virtual_media.cleanup_virtual_media_boot(task),
             lambda: task.driver.boot.clean_up_instance(task),
+            lambda: cleaning.leave_network(task),
         ]
-        if node.driver_internal_info.get(SERVER_IN_USE):
-            tasks.insert(0, lambda: _release_server(task))
+        if node.driver_internal_info.get(ramdisk.SERVER_IN_USE):
+            tasks.insert(0, lambda: ramdisk.release_server(task))
         try:
             _run_all(node, tasks)
         finally:
@@ -193,8 +186,7 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
         Ironic has answered 202 by now, so whatever is wrong is only logged.
         """
         try:
-            info = callback.get_heartbeat_info(task.node, agent_status, agent_status_message)
-            callback.take(task, info)
+            _take_heartbeat(task, agent_status, agent_status_message)
         except exception.IronicException as exc:
             LOG.warning(
                 "A heartbeat of node %(node)s came to nothing: %(error)s",
@@ -204,76 +196,16 @@ class IloVirtualMediaIscsiDeploy(base.DeployInterface):
     def take_over(self, task: Any) -> None:
         """Do nothing (specification): nothing of a node lives on its conductor."""
 
-    def prepare_cleaning(self, task: Any) -> None:
-        """Refuse: there is no cleaning step yet, and skipping one in silence leaks data.
 
-        :raises NodeCleaningFailure: always.
-        """
-        raise exception.NodeCleaningFailure(
-            node=task.node.uuid,
-            reason=_("deploy interface ilo-iscsi cannot clean disks yet. %s") % _CLEANING_REMEDY,
-        )
-
-
-_CLEANING_REMEDY = _(
-    "Turn automated cleaning off for the node ('baremetal node set --no-automated-clean') or in "
-    "[conductor]automated_clean, and erase its disks by other means between tenants."
-)
-
-
-def _refuse_silent_cleaning(node: Any) -> None:
-    if not manager_utils.skip_automated_cleaning(node):
-        raise exception.InvalidParameterValue(
-            _(
-                "Node %(node)s has automated cleaning on, but its deploy interface ilo-iscsi "
-                "cannot clean disks yet. %(remedy)s"
-            )
-            % {"node": node.uuid, "remedy": _CLEANING_REMEDY}
-        )
-
-
-def _validate_configuration(task: Any) -> None:
-    node = task.node
-    with translated(node, "use the [ilo] configuration"):
-        deploy_secrets.derive(CONF.ilo.signing_key, node.uuid, nonce="")
-        publisher.get_object_store()
-        publisher.warn_of_short_ttl()
-        render_network_conf(task.driver.network.get_node_network_data(task))
-
-
-def _ramdisk_files(task: Any) -> dict[str, bytes]:
-    """Make the floppy's files beside ``parameters.txt``."""
-    files = callback.build_ramdisk_files(task)
-    network_conf = render_network_conf(task.driver.network.get_node_network_data(task))
-    if network_conf:
-        files[NETWORK_FILE] = network_conf.encode()
-    return files
-
-
-def _release_server(task: Any) -> None:
-    """Turn the server off and empty its drives; the reconciler does it later if this fails.
-
-    The power first: media must not change under a running ramdisk.
-    """
-    _power_off_keeping_error(task)
-    virtual_media.eject_virtual_media(task)
-    task.node.del_driver_internal_info(SERVER_IN_USE)
-    task.node.save()
-
-
-def _power_off_keeping_error(task: Any) -> None:
-    """Power off; Ironic erases ``last_error`` then, which must tell why the deploy failed."""
-    node = task.node
-    last_error = node.last_error
-    try:
-        manager_utils.node_power_action(task, states.POWER_OFF)
-    finally:
-        node.last_error = last_error
-        node.save()
+def _take_heartbeat(task: Any, status: str | None, message: str | None) -> None:
+    if cleaning.is_under_way(task.node):
+        cleaning.take(task, cleaning.get_heartbeat_report(task.node, status, message))
+    else:
+        callback.take(task, callback.get_heartbeat_info(task.node, status, message))
 
 
 def _forget_deploy(task: Any) -> None:
-    task.node.del_driver_internal_info(SERVER_IN_USE)
+    task.node.del_driver_internal_info(ramdisk.SERVER_IN_USE)
     callback.end_deploy(task)
 
 

@@ -3,7 +3,7 @@
 Ironic does not call ``clean_up`` after a failed ``prepare``, nor for a node whose conductor was
 killed in the middle of a deploy, and calls it only once when the iLO or the object store cannot
 be reached. So each conductor looks again and again for what nodes have left behind. A node that is
-locked, or in maintenance, is left for the next time.
+locked, or that an operator has put in maintenance, is left for the next time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import Any
 
 from ironic import objects
 from ironic.common import exception as ironic_exception
-from ironic.common import metrics_utils, states
+from ironic.common import faults, metrics_utils, states
 from ironic.conductor import periodics, task_manager
 from ironic.conf import CONF
 from oslo_log import log as logging
@@ -22,11 +22,12 @@ from oslo_utils import uuidutils
 from ironic_ilo import (
     boot_iso,
     callback,
+    cleaning,
     conf,
-    deploy,
     exception,
     iscsi_deploy,
     publisher,
+    ramdisk,
     virtual_media,
 )
 
@@ -49,7 +50,12 @@ _IDLE = (
 _SETTLED = frozenset(states.STABLE_STATES) | states.FAILURE_STATES
 # In these a node has an instance to boot, and waits for no ramdisk.
 _INSTANCE = (states.ACTIVE, states.RESCUE)
-_LEFTOVERS = (deploy.SERVER_IN_USE, callback.NONCE, boot_iso.REFERENCE)
+_LEFTOVERS = (
+    ramdisk.SERVER_IN_USE,
+    callback.NONCE,
+    boot_iso.REFERENCE,
+    cleaning.CLEANING_NETWORK,
+)
 # The entry point of ``deploy.IloVirtualMediaIscsiDeploy``.
 _DEPLOY_INTERFACE = "ilo-iscsi"
 
@@ -63,7 +69,12 @@ def reconcile_interval() -> int:
 
 
 def has_leftovers(node: Any) -> bool:
-    """Tell whether an idle node has something of a deploy."""
+    """Tell whether an idle node has something of a deploy or a cleaning.
+
+    A failed clean step puts the node in maintenance, which does not say that somebody works on it.
+    """
+    if node.maintenance and node.fault != faults.CLEAN_FAILURE:
+        return False
     return any(node.driver_internal_info.get(name) for name in _LEFTOVERS)
 
 
@@ -74,16 +85,16 @@ class Reconciler:
     @periodics.node_periodic(
         purpose="cleaning up after a deploy",
         spacing=reconcile_interval,
-        filters={"reserved": False, "maintenance": False, "provision_state_in": _IDLE},
+        filters={"reserved": False, "provision_state_in": _IDLE},
         predicate=has_leftovers,
-        predicate_extra_fields=["driver_internal_info"],
+        predicate_extra_fields=["driver_internal_info", "maintenance", "fault"],
         shared_task=False,
     )
     def clean_up_failed_deploys(self, task: Any, manager: Any, context: Any) -> None:  # noqa: ARG002
-        """Clean up after deploys that failed without it: off, drives empty, no secrets."""
+        """Clean up after what failed without it: off, drives empty, no secrets."""
         node = task.node
         # The node may have changed before it was locked.
-        if node.provision_state not in _IDLE or node.maintenance or not has_leftovers(node):
+        if node.provision_state not in _IDLE or not has_leftovers(node):
             return
         with _reporting(f"clean up node {node.uuid}"):
             task.driver.deploy.clean_up(task)

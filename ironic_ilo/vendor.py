@@ -1,13 +1,14 @@
 """Ironic's vendor interface: the deploy ramdisk's callback, ``pass_deploy_info``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ironic.common import metrics_utils
 from ironic.common.i18n import _
 from ironic.drivers import base
 
-from ironic_ilo import callback, driver_info, iscsi_deploy
-from ironic_ilo.callback import RamdiskCallback
+from ironic_ilo import callback, cleaning, driver_info, iscsi_deploy
+from ironic_ilo.callback import DeployInfo, RamdiskCallback
 
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
@@ -27,7 +28,7 @@ class VendorPassthru(base.VendorInterface):
         """
         if method == RamdiskCallback.PASS_DEPLOY_INFO:
             kwargs.pop("http_method", None)
-            iscsi_deploy.get_deploy_info(task.node, kwargs)
+            _read_call(task.node, kwargs)
         else:
             driver_info.parse_access(task.node)
 
@@ -40,13 +41,24 @@ class VendorPassthru(base.VendorInterface):
         description=_(
             "Called by the deploy ramdisk when it offers the node's disk over iSCSI, or gives up. "
             "Parameters: address (IP address of the node), key (the deploy key), iqn (of the "
-            "target), error (why the ramdisk gave up; empty or absent else)."
+            "target), error (why the ramdisk gave up; empty or absent else). In cleaning, "
+            "progress or erased besides."
         ),
     )
     def pass_deploy_info(self, task: Any, **kwargs: Any) -> None:
-        """Take a ramdisk's callback, and resume the deployment.
+        """Take a ramdisk's callback, and resume the deployment or the cleaning.
 
         :raises InvalidStateRequested: the node is not waiting for a callback; Ironic answers 400.
         """
         kwargs.pop("http_method", None)
-        callback.take(task, iscsi_deploy.get_deploy_info(task.node, kwargs))
+        call = _read_call(task.node, kwargs)
+        if isinstance(call, cleaning.Report):
+            cleaning.take(task, call)
+        else:
+            callback.take(task, call)
+
+
+def _read_call(node: Any, parameters: Mapping[str, Any]) -> DeployInfo | cleaning.Report:
+    if cleaning.is_under_way(node):
+        return cleaning.get_report(node, parameters)
+    return iscsi_deploy.get_deploy_info(node, parameters)

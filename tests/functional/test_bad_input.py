@@ -95,15 +95,6 @@ def test_instance_info(node, name, value):
     refuse(node, name)
 
 
-def test_cleaning_is_not_skipped_in_silence(node):
-    node.set("automated_clean", True)
-    refuse(node, "cannot clean disks", "--no-automated-clean")
-    node.provision("manage")
-    node.wait("manageable")
-    node.provision("provide")
-    assert "cannot clean disks" in node.wait("clean failed")["last_error"]
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -5,15 +5,15 @@ from unittest import mock
 
 import pytest
 from futurist import periodics
-from ironic.common import states
+from ironic.common import faults, states
 from ironic.conductor import periodics as conductor_periodics
 from ironic.conf import CONF
 
-from ironic_ilo import boot_iso, callback, deploy, reconciler
+from ironic_ilo import boot_iso, callback, cleaning, ramdisk, reconciler
 from ironic_ilo.boot import IloVirtualMediaBoot
 from tests.unit.nodes import make_node
 
-LEFTOVERS = (deploy.SERVER_IN_USE, callback.NONCE, boot_iso.REFERENCE)
+LEFTOVERS = (ramdisk.SERVER_IN_USE, callback.NONCE, boot_iso.REFERENCE, cleaning.CLEANING_NETWORK)
 IDLE = {
     states.ENROLL,
     states.MANAGEABLE,
@@ -32,15 +32,17 @@ def _options():
         CONF.clear_override(name, group="ilo")
 
 
-def clean_up(state, leftover, *, maintenance=False):
+def clean_up(state, leftover, *, maintenance=False, fault=None):
     """Let a conductor look at a node that it has just locked; say whether it cleaned up."""
     node = make_node()
-    node.provision_state, node.maintenance = state, maintenance
+    node.provision_state, node.maintenance, node.fault = state, maintenance, fault
     node.driver_internal_info = {leftover: "something"} if leftover else {}
     task = SimpleNamespace(node=node, driver=mock.Mock())
     task.driver.boot = IloVirtualMediaBoot()
     manager = mock.Mock()
-    manager.iter_nodes.return_value = [(node.uuid, "ilo", "", {"ilo_boot_iso": "was there"})]
+    manager.iter_nodes.return_value = [
+        (node.uuid, "ilo", "", node.driver_internal_info, maintenance, fault)
+    ]
     with mock.patch.object(conductor_periodics.task_manager, "acquire", autospec=True) as acquire:
         acquire.return_value.__enter__.return_value = task
         task.driver.boot.clean_up_failed_deploys(manager, mock.Mock())
@@ -71,4 +73,9 @@ def test_only_idle_nodes_are_cleaned_up(state, leftover):
 
 def test_nodes_without_leftovers_or_in_maintenance_are_left_alone():
     assert not clean_up(states.DEPLOYFAIL, None)
-    assert not clean_up(states.DEPLOYFAIL, deploy.SERVER_IN_USE, maintenance=True)
+    assert not clean_up(states.DEPLOYFAIL, ramdisk.SERVER_IN_USE, maintenance=True)
+
+
+def test_maintenance_that_a_failed_clean_step_asked_for_is_no_reason_to_wait():
+    options = {"maintenance": True, "fault": faults.CLEAN_FAILURE}
+    assert clean_up(states.CLEANFAIL, ramdisk.SERVER_IN_USE, **options)
