@@ -22,6 +22,8 @@ _SECONDS_TO_UNDEPLOY = 180.0
 _SECONDS_TO_REBOOT = 180.0
 
 PollCallback = Callable[[ApiNode], None]
+# A URL, a gzipped ISO in Base64, or what is to be in one.
+ConfigDrive = str | dict[str, object] | None
 
 
 @contextmanager
@@ -71,15 +73,24 @@ class Node:
             self.connection.baremetal.update_node(self.uuid, instance_info=instance_info)
 
     def move(
-        self, target: str, wanted: str, *, timeout: float, on_poll: PollCallback | None = None
+        self,
+        target: str,
+        wanted: str,
+        *,
+        timeout: float,
+        on_poll: PollCallback | None = None,
+        config_drive: ConfigDrive = None,
     ) -> ApiNode:
         """Set a provision state's verb, and wait for the state that it leads to.
 
         :param target: ``manage``, ``provide``, ``active``, ``deleted`` and so on.
         :param on_poll: called with the node twice a second.
+        :param config_drive: what Ironic takes for one.
         """
         with _explained(f"Moving node {self.uuid} with {target!r}"):
-            self.connection.baremetal.set_node_provision_state(self.uuid, target)
+            self.connection.baremetal.set_node_provision_state(
+                self.uuid, target, config_drive=config_drive
+            )
         deadline = time.monotonic() + timeout
         while (node := self.get()).provision_state != wanted:
             if on_poll is not None:
@@ -93,9 +104,17 @@ class Node:
             time.sleep(_POLL_SECONDS)
         return node
 
-    def deploy(self, *, timeout: float, on_poll: PollCallback | None = None) -> ApiNode:
+    def deploy(
+        self,
+        *,
+        timeout: float,
+        on_poll: PollCallback | None = None,
+        config_drive: ConfigDrive = None,
+    ) -> ApiNode:
         """Deploy what was assigned, and wait until the node is ACTIVE."""
-        return self.move("active", "active", timeout=timeout, on_poll=on_poll)
+        return self.move(
+            "active", "active", timeout=timeout, on_poll=on_poll, config_drive=config_drive
+        )
 
     def undeploy(self) -> ApiNode:
         """Take the instance away, and wait until the node is available again."""
