@@ -1,0 +1,7 @@
+"""``./run bench``."""
+
+import sys
+
+from bench.cli import main
+
+sys.exit(main())
