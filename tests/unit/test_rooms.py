@@ -22,6 +22,7 @@ FREE_OF_IRONIC = (
     "ironic_ilo/iscsi.py",
     "ironic_ilo/qemu_img.py",
     "ironic_ilo/read_back.py",
+    "ironic_ilo/file_facts.py",
     "ironic_ilo/stall.py",
     "ironic_ilo/deploy_secrets.py",
     "ironic_ilo/signed_path.py",
