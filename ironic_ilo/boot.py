@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ironic.common import metrics_utils, states
+from ironic.common import boot_devices, metrics_utils, states
+from ironic.conductor import utils as manager_utils
 from ironic.drivers import base
 
 from ironic_ilo import boot_iso, driver_info, virtual_media
+from ironic_ilo.instance_info import is_whole_disk
 from ironic_ilo.reconciler import Reconciler
 
 METRICS = metrics_utils.get_metrics_logger(__name__)
@@ -54,10 +56,12 @@ class IloVirtualMediaBoot(Reconciler, base.BootInterface):
 
     @METRICS.timer("IloVirtualMediaBoot.prepare_instance")
     def prepare_instance(self, task: Any) -> None:
-        """Attach the instance's boot ISO for the next start.
+        """Make the next start boot the instance: from its boot ISO, or every start from its disk.
 
         :raises IloOperationError: a step of it failed.
         """
+        if is_whole_disk(task.node):
+            manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
         boot_iso.attach(task)
 
     @METRICS.timer("IloVirtualMediaBoot.clean_up_instance")

@@ -16,6 +16,7 @@ from ironic.conf import CONF
 from oslo_log import log as logging
 
 from ironic_ilo import conf, image_sources, images, publisher, virtual_media
+from ironic_ilo.instance_info import is_whole_disk
 from ironic_ilo.ironic_errors import translated
 from ironic_ilo.shared_iso import PREFIX, SharedIsos
 
@@ -31,11 +32,15 @@ _BUILDER_VERSION = 2
 def prepare(task: Any) -> None:
     """Give a freshly written instance its boot ISO, and record it in the node.
 
-    In this order: the user's own, the shared one, a new one.
+    In this order: the user's own, the shared one, a new one. One that boots from its disk gets
+    none, and gives up what it had.
 
     :raises InstanceDeployFailure: what it is built from cannot be had.
     :raises IloOperationError: it could not be built or published.
     """
+    if is_whole_disk(task.node):
+        release(task)
+        return
     own = image_sources.find(task, "boot_iso")
     if own is None:
         with translated(task.node, "build the boot ISO"):
@@ -48,11 +53,13 @@ def prepare(task: Any) -> None:
 def attach(task: Any) -> None:
     """Make the next start of a node boot its instance; a lost shared ISO is built again.
 
-    Instances without a boot ISO boot from their disk, and are left alone.
+    Whole-disk images boot from the disk, and nothing is attached.
 
     :raises InstanceDeployFailure: the ISO is lost, and what it was built from cannot be had.
     :raises IloOperationError: a step of it failed.
     """
+    if is_whole_disk(task.node):
+        return
     own = task.node.instance_info.get("boot_iso")
     if own and not publisher.is_object_name(own):
         virtual_media.setup_virtual_media_boot(task, own)

@@ -161,6 +161,16 @@ _DEPLOY_OPTS = [
             "instance_info['kernel_append_params'] overrides it for an instance."
         ),
     ),
+    cfg.IntOpt(
+        "efi_system_partition_mib",
+        default=200,
+        min=16,
+        mutable=True,
+        help=_(
+            "Size, in MiB, of the EFI system partition that servers in UEFI mode get with a "
+            "partition image. It is made empty."
+        ),
+    ),
     cfg.PortOpt(
         "iscsi_portal_port",
         default=3260,

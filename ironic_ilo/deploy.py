@@ -15,6 +15,7 @@ from ironic_ilo import (
     boot_mode,
     callback,
     cleaning,
+    configdrive,
     driver_info,
     glance,
     image_sources,
@@ -76,6 +77,7 @@ class IloVirtualMediaIscsiDeploy(cleaning.Cleaning):
         image_sources.check_sources(task)
         timeline.begin_stage(node, "image")
         iscsi_deploy.cache_instance_image(task)
+        configdrive.check(node)
         # Since validate, time has passed, and the deploy may have been resumed by another request.
         callback.check_token(task)
         timeline.begin_stage(node, "attach")

@@ -16,6 +16,7 @@ from ironic_ilo.qemu_img import ImageFormat
 
 _TOOL_TIMEOUT = 60.0
 _FLATTEN = "Make a plain one of it with `qemu-img convert -O qcow2`."
+_QEMU_UNIT = 512  # QEMU rounds the size of a disk up to it
 _CLUSTER = 64 * 1024  # of a qcow2 image as qemu-img makes it
 _UUID = re.compile(r"[0-9A-Fa-f-]{4,36}")
 _BLKID_NOTHING, _BLKID_AMBIVALENT = 2, 8
@@ -48,7 +49,7 @@ def read_part(image: Path, image_format: ImageFormat, part: Extent) -> bytes:
 
     :raises InvalidInput: the image is one that :func:`inspect_image` refuses.
     """
-    end = min(part.end, _read_virtual_size(image, image_format))
+    end = min(-(-part.end // _QEMU_UNIT) * _QEMU_UNIT, _read_virtual_size(image, image_format))
     if end <= part.start:
         return b""
     options = qemu_img.image_options(image, image_format, Extent(part.start, end - part.start))
@@ -57,7 +58,7 @@ def read_part(image: Path, image_format: ImageFormat, part: Extent) -> bytes:
             ["qemu-img", "convert", "-O", "raw", "--image-opts",
              qemu_img.render_options(options), content.name], image,
         )  # fmt: skip
-        return Path(content.name).read_bytes()
+        return Path(content.name).read_bytes()[: part.size]
 
 
 def read_root_uuid(image: Path, image_format: ImageFormat) -> str | None:

@@ -18,6 +18,7 @@ from ironic.conf import CONF
 
 from ironic_ilo import driver_info, glance, publisher
 from ironic_ilo.exception import Error
+from ironic_ilo.instance_info import is_whole_disk
 
 # By role, the property of an image in Glance (Glance's "common image properties", and the
 # specification's "glance meta-property boot_iso").
@@ -38,12 +39,14 @@ def find(task: Any, role: str) -> str | None:
 
 
 def require_boot_sources(task: Any) -> None:
-    """Check that an instance will have something to boot from. It may ask Glance.
+    """Check that an instance will have something to boot from: whole disks do so by themselves.
+
+    It may ask Glance.
 
     :raises MissingParameterValue: neither a boot ISO, nor kernel and ramdisk are named.
     :raises InvalidParameterValue: Glance could not be asked.
     """
-    if find(task, "boot_iso") is not None:
+    if is_whole_disk(task.node) or find(task, "boot_iso") is not None:
         return
     missing = [role for role in ("kernel", "ramdisk") if find(task, role) is None]
     if missing:
@@ -66,7 +69,7 @@ def check_sources(task: Any) -> None:
     glance.forget_images(node)
     _check(task, "image_source", str(node.instance_info["image_source"]))
     _check(task, "deploy_iso", driver_info.parse_deploy_properties(node).deploy_iso)
-    for role in ("boot_iso",) if find(task, "boot_iso") else ("kernel", "ramdisk"):
+    for role in _boot_roles(task):
         href = find(task, role) or ""
         _check(task, role, href)
         if glance.is_image(href) and role != "boot_iso":
@@ -75,6 +78,13 @@ def check_sources(task: Any) -> None:
             with _translated(node, role, href):
                 glance.download_image(task, href, path)
     node.save()
+
+
+def _boot_roles(task: Any) -> tuple[str, ...]:
+    """Name what a node's instance is booted from, beside its image."""
+    if is_whole_disk(task.node):
+        return ()
+    return ("boot_iso",) if find(task, "boot_iso") else ("kernel", "ramdisk")
 
 
 def fetch(task: Any, role: str, path: Path) -> None:

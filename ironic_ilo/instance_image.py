@@ -1,8 +1,10 @@
 """The image that a node's instance is deployed from, cached and verified."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ironic.common import checksum_utils, exception
 from ironic.common import images as ironic_images
@@ -10,23 +12,29 @@ from ironic.common.i18n import _
 from ironic.conf import CONF
 from ironic.drivers.modules import deploy_utils
 
-from ironic_ilo import glance, image_file
+from ironic_ilo import file_facts, glance, image_file, whole_disk
 from ironic_ilo.exception import Error
+from ironic_ilo.file_facts import Identity
 from ironic_ilo.image_sources import describe, show_href
 from ironic_ilo.instance_info import IMAGE_FORMATS, InstanceInfo, invalid, parse_instance_info
 from ironic_ilo.ironic_errors import translated
+from ironic_ilo.partitions import MIB, Extent
 from ironic_ilo.qemu_img import ImageFormat
-
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class CachedImage:
-    """An instance image on this conductor, verified and inspected for the deploy under way."""
+    """An instance image on this conductor, verified and inspected for the deploy under way.
+
+    :ivar identity: of the content that was verified: compare it once the image has been used.
+    :ivar root_uuid_or_disk_id: of a partition image the UUID of its file system, of a whole-disk
+        image the disk signature, both as Ironic has them.
+    """
 
     path: Path
+    identity: Identity
     image_format: ImageFormat
-    root_uuid: str
+    root_uuid_or_disk_id: str
 
 
 @dataclass(frozen=True)
@@ -49,22 +57,29 @@ def cache_instance_image(task: Any) -> CachedImage:
     try:
         expected = _expect(task, info)
         path = _find_verified(node, expected) or _fetch(task, info, expected)
-        image_format = ironic_images.safety_check_image(str(path), node)
+        identity = file_facts.identify(path)
+        # The cache checks nothing on a hit, and its files may have been there for weeks.
+        _verify(path, expected)
+        image_format = file_facts.find_out(
+            path, "format", lambda: ironic_images.safety_check_image(str(path), node)
+        )
         ironic_images.check_if_image_format_is_permitted(image_format, expected.image_format, node)
     except (Error, exception.IronicException, OSError) as exc:
         raise _image_failure(node, info, exc) from exc
-    return _inspect(node, info, path, image_format)
+    return _inspect(node, info, path, identity, image_format)
 
 
 def check_image_size(node: Any, virtual_size: int) -> None:
-    """Check that an image fits into the root partition.
+    """Check that a partition image fits into the root partition.
+
+    A whole-disk image is held against the disk, once that is known.
 
     :param virtual_size: bytes that the image takes on a disk.
     :raises InvalidParameterValue: it does not.
     """
     info = parse_instance_info(node)
-    image_mib = -(-virtual_size // _MIB)
-    if image_mib > info.root_mib:
+    image_mib = -(-virtual_size // MIB)
+    if not info.whole_disk and image_mib > info.root_mib:
         raise invalid(
             node,
             _("the image needs %(image)d MiB, and root_gb gives %(root)d MiB; raise root_gb")
@@ -79,11 +94,26 @@ def _expect(task: Any, info: InstanceInfo) -> _Expected:
     if glance.is_image(info.image_source):
         image = glance.show_image(task, info.image_source)
     if image is None or given.get("image_checksum") or given.get("image_os_hash_value"):
-        checksum, algorithm = checksum_utils.get_checksum_and_algo(given)
+        checksum, algorithm = _find_checksum(given, info.image_source)
     else:
         checksum, algorithm = image.hash_value, image.hash_algorithm
     image_format = info.image_format or (image.disk_format if image else None)
     return _Expected(checksum, algorithm, image_format)
+
+
+def _find_checksum(given: Mapping[str, Any], source: str) -> tuple[str, str | None]:
+    """Find the checksum that is given, or is at the URL that is given.
+
+    For a file without one, Ironic computes it.
+    """
+
+    def read() -> tuple[str, str | None]:
+        checksum, algorithm = checksum_utils.get_checksum_and_algo(given)
+        return checksum, algorithm
+
+    if given.get("image_checksum") or given.get("image_os_hash_value"):
+        return read()
+    return file_facts.find_out(Path(urlsplit(source).path), "checksum", read)
 
 
 def _find_verified(node: Any, expected: _Expected) -> Path | None:
@@ -92,10 +122,18 @@ def _find_verified(node: Any, expected: _Expected) -> Path | None:
     if not path.exists():
         return None
     try:
-        checksum_utils.validate_checksum(str(path), expected.checksum, expected.algorithm)
+        _verify(path, expected)
     except exception.ImageChecksumError:
         return None
     return path
+
+
+def _verify(path: Path, expected: _Expected) -> None:
+    file_facts.find_out(
+        path,
+        ("checksum", expected.checksum, expected.algorithm),
+        lambda: checksum_utils.validate_checksum(str(path), expected.checksum, expected.algorithm),
+    )
 
 
 def _fetch(task: Any, info: InstanceInfo, expected: _Expected) -> Path:
@@ -107,8 +145,6 @@ def _fetch(task: Any, info: InstanceInfo, expected: _Expected) -> Path:
         expected_checksum=expected.checksum,
         expected_checksum_algo=expected.algorithm,
     )
-    # The cache checks nothing on a hit, and its files may have been there for weeks.
-    checksum_utils.validate_checksum(path, expected.checksum, expected.algorithm)
     return Path(path)
 
 
@@ -130,13 +166,21 @@ def _image_failure(
     )
 
 
-def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> CachedImage:
+def _inspect(
+    node: Any, info: InstanceInfo, path: Path, identity: Identity, format_name: str
+) -> CachedImage:
+    # A raw image with a partition table is one of its own to Ironic's inspection.
+    if format_name in ironic_images.RAW_IMAGE_FORMATS:
+        format_name = "raw"
     image_format = next((known for known in IMAGE_FORMATS if known == format_name), None)
     if image_format is None:
         raise invalid(node, _("its image is of format %s, not raw or qcow2") % format_name)
     with translated(node, "inspect the image"):
         found = image_file.inspect_image(path, image_format)
         check_image_size(node, found.virtual_size)
+        if info.whole_disk:
+            head = image_file.read_part(path, image_format, Extent(0, MIB))
+            return CachedImage(path, identity, image_format, whole_disk.read_disk_identifier(head))
         root_uuid = image_file.read_root_uuid(path, image_format)
     if root_uuid is None:
         raise exception.InstanceDeployFailure(
@@ -146,4 +190,4 @@ def _inspect(node: Any, info: InstanceInfo, path: Path, format_name: str) -> Cac
             )
             % {"image": show_href(info.image_source), "node": node.uuid}
         )
-    return CachedImage(path, image_format, root_uuid)
+    return CachedImage(path, identity, image_format, root_uuid)

@@ -9,7 +9,9 @@ from ironic.common import exception, utils
 from ironic.common.i18n import _
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import deploy_utils
+from oslo_utils import strutils
 
+from ironic_ilo import publisher
 from ironic_ilo.file_systems import FileSystemType
 from ironic_ilo.partitions import Label
 from ironic_ilo.qemu_img import ImageFormat
@@ -21,6 +23,7 @@ IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 class InstanceInfo:
     """What a node's ``instance_info`` asks for, checked.
 
+    :ivar whole_disk: the image is one of a whole disk; no size means anything then.
     :ivar image_format: ``raw`` or ``qcow2`` when ``image_disk_format`` says so, else ``None``.
     :ivar ephemeral_format: ``None`` without an ephemeral partition.
     :ivar preserve_ephemeral: neither partition the disk nor format the ephemeral partition.
@@ -28,6 +31,7 @@ class InstanceInfo:
     """
 
     image_source: str
+    whole_disk: bool
     root_mib: int
     swap_mib: int
     ephemeral_mib: int
@@ -44,11 +48,57 @@ def parse_instance_info(node: Any) -> InstanceInfo:
     :raises InvalidParameterValue: something has no meaning, or is not supported.
     """
     info = deploy_utils.parse_instance_info(node)
-    given = node.instance_info
-    _refuse_unsupported(node, info)
-    image_format = given.get("image_disk_format")
+    image_format = node.instance_info.get("image_disk_format")
     if image_format not in (None, *IMAGE_FORMATS):
         raise invalid(node, _("image_disk_format must be raw or qcow2"))
+    whole_disk = is_whole_disk(node)
+    if whole_disk:
+        _check_whole_disk(node)
+        info |= {"root_mb": 0, "swap_mb": 0, "ephemeral_mb": 0, "preserve_ephemeral": False}
+    else:
+        _check_sizes(node, info)
+    _require_checksum(node)
+    return InstanceInfo(
+        image_source=info["image_source"],
+        whole_disk=whole_disk,
+        root_mib=info["root_mb"],
+        swap_mib=info["swap_mb"],
+        ephemeral_mib=info["ephemeral_mb"],
+        image_format=image_format,
+        ephemeral_format=_read_ephemeral_format(node, info),
+        preserve_ephemeral=info["preserve_ephemeral"],
+        disk_label=_read_disk_label(node),
+    )
+
+
+def is_whole_disk(node: Any) -> bool:
+    """Tell whether a node's image is one of a whole disk, by the rules of Ironic."""
+    return bool(node.driver_internal_info.get("is_whole_disk_image"))
+
+
+def _check_whole_disk(node: Any) -> None:
+    """Refuse what a whole-disk image cannot be had with."""
+    given = node.instance_info
+    unwanted = [name for name in ("swap_mb", "ephemeral_gb") if str(given.get(name) or 0) != "0"]
+    if strutils.bool_from_string(given.get("preserve_ephemeral")):
+        unwanted.append("preserve_ephemeral")
+    boot_iso = given.get("boot_iso")
+    # One made here is left from an earlier image, and goes with this deploy.
+    if boot_iso and not publisher.is_object_name(str(boot_iso)):
+        unwanted.append("boot_iso")
+    if unwanted:
+        raise invalid(
+            node,
+            _(
+                "its image is one of a whole disk, which is partitioned already and boots by "
+                "itself; unset %s, or set kernel and ramdisk, or image_type=partition, for a "
+                "partition image"
+            )
+            % ", ".join(unwanted),
+        )
+
+
+def _check_sizes(node: Any, info: Mapping[str, Any]) -> None:
     if info["root_mb"] <= 0 or info["swap_mb"] < 0 or info["ephemeral_mb"] < 0:
         raise invalid(
             node, _("root_gb must be positive, and neither swap_mb nor ephemeral_gb negative")
@@ -58,17 +108,6 @@ def parse_instance_info(node: Any) -> InstanceInfo:
             node,
             _("preserve_ephemeral is set, but there is nothing to preserve: ephemeral_gb is 0"),
         )
-    _require_checksum(node)
-    return InstanceInfo(
-        image_source=info["image_source"],
-        root_mib=info["root_mb"],
-        swap_mib=info["swap_mb"],
-        ephemeral_mib=info["ephemeral_mb"],
-        image_format=image_format,
-        ephemeral_format=_read_ephemeral_format(node, info),
-        preserve_ephemeral=info["preserve_ephemeral"],
-        disk_label=_read_disk_label(node),
-    )
 
 
 def _read_ephemeral_format(node: Any, info: Mapping[str, Any]) -> FileSystemType | None:
@@ -103,19 +142,6 @@ def _read_disk_label(node: Any) -> Label | None:
             _("the capability disk_label is %(given)s, and must be one of %(known)s")
             % {"given": given, "known": ", ".join(Label)},
         ) from None
-
-
-def _refuse_unsupported(node: Any, info: Mapping[str, Any]) -> None:
-    if node.driver_internal_info.get("is_whole_disk_image"):
-        raise invalid(
-            node,
-            _(
-                "whole-disk images are not supported yet; set kernel and ramdisk, or "
-                "image_type=partition and boot_iso, for a partition image"
-            ),
-        )
-    if info.get("configdrive"):
-        raise invalid(node, _("configdrive is not supported yet"))
 
 
 def _require_checksum(node: Any) -> None:

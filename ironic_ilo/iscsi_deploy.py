@@ -4,7 +4,9 @@ The names are the specification's ("ironic/drivers/modules/iscsi_deploy.py"); th
 defined here come from rooms of their own.
 """
 
+import functools
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from ironic.common import exception
@@ -13,12 +15,22 @@ from ironic.conf import CONF
 from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
-from ironic_ilo import disk, driver_info, partitions, timeline, write_slots
+from ironic_ilo import (
+    boot_mode,
+    configdrive,
+    disk,
+    driver_info,
+    file_facts,
+    partitions,
+    timeline,
+    write_slots,
+)
 from ironic_ilo.callback import CALLBACK, DeployInfo, get_deploy_info, get_secrets
 from ironic_ilo.instance_image import CachedImage, cache_instance_image, check_image_size
 from ironic_ilo.instance_info import InstanceInfo, parse_instance_info
 from ironic_ilo.ironic_errors import translated
 from ironic_ilo.iscsi import IscsiTarget
+from ironic_ilo.partitions import Layout
 
 __all__ = [
     "InstanceImageCache",
@@ -34,6 +46,8 @@ LOG = logging.getLogger(__name__)
 
 InstanceImageCache = deploy_utils.InstanceImageCache
 destroy_images = deploy_utils.destroy_images
+
+_SECTOR_SIZE = 512
 
 
 def continue_deploy(task: Any) -> None:
@@ -52,12 +66,17 @@ def continue_deploy(task: Any) -> None:
     info = parse_instance_info(node)
     image = cache_instance_image(task)
     target = _find_target(node, callback)
-    with translated(node, "write the image"), _slot(node, target):
+    with (
+        configdrive.opened(node) as drive,
+        translated(node, "write the image"),
+        _slot(node, target),
+    ):
         timeline.begin_stage(node, "write")
-        _write(node, info, image, target)
+        _write(node, info, image, drive, target)
+        file_facts.require_same(image.path, image.identity)
     # Ironic's own names for them; they go when the instance is torn down. By the second it finds,
     # already when a rebuild is asked for, that preserve_ephemeral comes with another layout.
-    node.set_driver_internal_info("root_uuid_or_disk_id", image.root_uuid)
+    node.set_driver_internal_info("root_uuid_or_disk_id", image.root_uuid_or_disk_id)
     sizes = {name: node.instance_info.get(name, 0) for name in deploy_utils.DISK_LAYOUT_PARAMS}
     node.set_driver_internal_info("instance", sizes)
     node.save()
@@ -91,38 +110,55 @@ def _read_disk_size(target: IscsiTarget) -> int:
     return disk.read_disk_size(target, timeout=CONF.ilo.write_stall_timeout)
 
 
-def _write(node: Any, info: InstanceInfo, image: CachedImage, target: IscsiTarget) -> None:
+def _write(
+    node: Any, info: InstanceInfo, image: CachedImage, drive: Path | None, target: IscsiTarget
+) -> None:
     size = _read_disk_size(target)
-    layout = partitions.plan_layout(
-        disk_size=size,
+    options: dict[str, Any] = {
+        "configdrive": drive,
+        "verify": CONF.ilo.verify_after_write,
+        "on_progress": functools.partial(_show_progress, node),
+        "timeout": CONF.ilo.write_timeout,
+        "stall_timeout": CONF.ilo.write_stall_timeout,
+    }
+    if info.whole_disk:
+        disk.write_whole_disk_image(
+            target, size, _SECTOR_SIZE, image.path, image.image_format, **options
+        )
+    else:
+        disk.write_deploy_image(
+            target,
+            _plan_layout(node, info, size),
+            image.path,
+            image.image_format,
+            ephemeral_format=info.ephemeral_format,
+            preserve_ephemeral=info.preserve_ephemeral,
+            **options,
+        )
+    LOG.info("The image of node %(node)s is written", {"node": node.uuid})
+
+
+def _plan_layout(node: Any, info: InstanceInfo, disk_size: int) -> Layout:
+    return partitions.plan_layout(
+        disk_size=disk_size,
         root_mib=info.root_mib,
         swap_mib=info.swap_mib,
         ephemeral_mib=info.ephemeral_mib,
+        esp_mib=CONF.ilo.efi_system_partition_mib if boot_mode.is_uefi(node) else 0,
+        configdrive=configdrive.is_wanted(node),
+        sector_size=_SECTOR_SIZE,
         label=info.disk_label,
     )
 
-    def show(progress: disk.Progress) -> None:
-        timeline.show_progress(
-            node,
-            stage=progress.stage,
-            percent=progress.percent,
-            bytes_done=progress.bytes_done,
-            bytes_total=progress.bytes_total,
-            bytes_per_second=progress.bytes_per_second,
-            eta_seconds=timeline.estimate_seconds(
-                progress.bytes_total - progress.bytes_done, progress.bytes_per_second
-            ),
-        )
 
-    disk.write_deploy_image(
-        target,
-        layout,
-        image.path,
-        image.image_format,
-        ephemeral_format=info.ephemeral_format,
-        preserve_ephemeral=info.preserve_ephemeral,
-        on_progress=show,
-        timeout=CONF.ilo.write_timeout,
-        stall_timeout=CONF.ilo.write_stall_timeout,
+def _show_progress(node: Any, progress: disk.Progress) -> None:
+    left = progress.bytes_total - progress.bytes_done
+    timeline.show_progress(
+        node,
+        stage=progress.stage,
+        percent=progress.percent,
+        bytes_done=progress.bytes_done,
+        bytes_total=progress.bytes_total,
+        bytes_per_second=progress.bytes_per_second,
+        eta_seconds=timeline.estimate_seconds(left, progress.bytes_per_second),
     )
-    LOG.info("The image of node %(node)s is written", {"node": node.uuid})

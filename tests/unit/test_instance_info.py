@@ -20,6 +20,7 @@ def test_instance_info_is_read():
     )
     assert instance_info.parse_instance_info(node) == instance_info.InstanceInfo(
         "http://192.0.2.1/image.qcow2",
+        whole_disk=False,
         root_mib=4096,
         swap_mib=512,
         ephemeral_mib=2048,
@@ -111,7 +112,6 @@ def test_file_needs_no_checksum():
         ("ephemeral_gb", -1),
         ("ephemeral_gb", "much"),
         ("preserve_ephemeral", "perhaps"),
-        ("configdrive", "SGVsbG8="),
         ("preserve_ephemeral", True),
     ],
 )
@@ -120,11 +120,40 @@ def test_bad_or_unsupported_instance_info_is_named(name, value):
         instance_info.parse_instance_info(make_node(**{name: value}))
 
 
-def test_whole_disk_image_is_refused():
-    node = make_node()
+def make_whole_disk_node(**given):
+    """Make a node that gets a whole-disk image, with what Nova sets for a flavor without more."""
+    nothing = {"kernel": ..., "ramdisk": ..., "swap_mb": "0", "ephemeral_gb": 0}
+    node = make_node(**nothing | given)
     node.set_driver_internal_info("is_whole_disk_image", True)
-    with pytest.raises(exception.InvalidParameterValue, match="whole-disk"):
-        instance_info.parse_instance_info(node)
+    return node
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"root_gb": ...}, {"boot_iso": f"boot-{'0' * 40}"}, {"preserve_ephemeral": "0"}]
+)
+def test_whole_disk_image_needs_no_sizes(given):
+    info = instance_info.parse_instance_info(make_whole_disk_node(**given))
+    assert info.whole_disk
+    assert (info.root_mib, info.swap_mib, info.ephemeral_mib) == (0, 0, 0)
+    assert (info.ephemeral_format, info.preserve_ephemeral) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("swap_mb", 32),
+        ("ephemeral_gb", "1"),
+        ("preserve_ephemeral", True),
+        ("boot_iso", "http://192.0.2.1/boot.iso"),
+    ],
+)
+def test_what_a_whole_disk_image_cannot_have_is_refused(name, value):
+    with pytest.raises(exception.InvalidParameterValue, match=rf"whole disk.*unset {name}, or"):
+        instance_info.parse_instance_info(make_whole_disk_node(**{name: value}))
+
+
+def test_whole_disk_image_may_be_larger_than_root_gb():
+    instance_image.check_image_size(make_whole_disk_node(), 5 << 30)
 
 
 @pytest.mark.parametrize(

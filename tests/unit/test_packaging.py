@@ -68,7 +68,8 @@ def test_every_option_has_help_and_every_number_a_unit():
         assert option.help
         assert option.help.endswith(".")
         if isinstance(option, cfg.IntOpt) and not isinstance(option, cfg.PortOpt):
-            assert "in seconds" in option.help or "in minutes" in option.help
+            units = ("in seconds", "in minutes", "in MiB", "How many")
+            assert any(unit in option.help for unit in units)
             assert option.type.min is not None
 
 
