@@ -1,6 +1,7 @@
 """A relay before an iSCSI target: sees what an initiator asks, and is a link that can fail."""
 
 import contextlib
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,11 +24,13 @@ class Session:
 
     :ivar opcodes: of the SCSI commands, in order.
     :ivar sent: bytes from the initiator.
+    :ivar received: bytes from the target.
     :ivar digest: bytes of header digest that both sides agreed on.
     """
 
     opcodes: list[int] = field(default_factory=list)
     sent: int = 0
+    received: int = 0
     digest: int = 0
 
 
@@ -36,6 +39,7 @@ class Relay:
 
     :ivar portal: where initiators connect.
     :ivar sessions: one per connection, in order.
+    :ivar frozen: set once the link is silent.
     """
 
     def __init__(self, listener: socket.socket, upstream: tuple[str, int]) -> None:
@@ -44,22 +48,34 @@ class Relay:
         self.frozen = threading.Event()
         self._listener = listener
         self._upstream = upstream
-        self._freeze_after = self._cut_after = float("inf")
+        self._freeze_after = self._cut_after = math.inf
+        self._seconds = math.inf
+        self._ended = threading.Event()
 
-    def freeze_after(self, sent: int) -> None:
-        """Forward nothing any more once a connection has sent so many bytes."""
-        self._freeze_after = sent
+    def freeze_after(self, sent: int, *, seconds: float = math.inf) -> None:
+        """Forward nothing once a connection has sent so many bytes, for so long."""
+        self._freeze_after, self._seconds = sent, seconds
 
-    def cut_after(self, sent: int) -> None:
-        """Close a connection once it has sent so many bytes, and take no new ones."""
-        self._cut_after = sent
+    def cut_after(self, sent: int, *, seconds: float = math.inf) -> None:
+        """Close a connection once it has sent so many bytes, and refuse new ones for so long."""
+        self._cut_after, self._seconds = sent, seconds
 
     def serve(self) -> None:
-        """Accept connections until the listener is closed."""
+        """Accept connections until the relay is ended."""
+        while not self._ended.is_set():
+            with self._listener, contextlib.suppress(OSError):
+                while True:
+                    client, _address = self._listener.accept()
+                    threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
+            if not self._ended.wait(min(self._seconds, threading.TIMEOUT_MAX)):
+                host, port = self.portal.rsplit(":", 1)
+                self._listener = socket.create_server((host, int(port)))
+
+    def end(self) -> None:
+        """Accept no connections any more."""
+        self._ended.set()
         with contextlib.suppress(OSError):
-            while True:
-                client, _address = self._listener.accept()
-                threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
+            self._listener.shutdown(socket.SHUT_RDWR)
 
     def _serve_one(self, client: socket.socket) -> None:
         session = Session()
@@ -84,20 +100,30 @@ class Relay:
             pending += chunk
             session.opcodes += _take_opcodes(pending, session.digest)
             if session.sent >= self._cut_after:
+                self._cut_after = math.inf
                 self._listener.shutdown(socket.SHUT_RDWR)
                 return
             if session.sent >= self._freeze_after:
+                self._freeze_after = math.inf
                 self.frozen.set()
-            if not self.frozen.is_set():
-                server.sendall(chunk)
+            self._hold()
+            server.sendall(chunk)
 
     def _copy_back(self, server: socket.socket, client: socket.socket, session: Session) -> None:
         with contextlib.suppress(OSError):
             while chunk := server.recv(_CHUNK):
+                session.received += len(chunk)
                 if not session.opcodes and b"HeaderDigest=CRC32C" in chunk:
                     session.digest = _DIGEST
-                if not self.frozen.is_set():
-                    client.sendall(chunk)
+                self._hold()
+                client.sendall(chunk)
+
+    def _hold(self) -> None:
+        """Keep what has come while the link is silent: nothing is lost, as TCP has it."""
+        if self.frozen.is_set():
+            if self._ended.wait(min(self._seconds, threading.TIMEOUT_MAX)):
+                raise ConnectionAbortedError
+            self.frozen.clear()
 
 
 def _take_opcodes(pending: bytearray, digest: int) -> list[int]:
@@ -119,13 +145,11 @@ def _take_opcodes(pending: bytearray, digest: int) -> list[int]:
 def start_relay(address: str, upstream: str) -> Iterator[Relay]:
     """Run a relay on any port of a loopback address before the portal ``upstream``."""
     host, port = upstream.rsplit(":", 1)
-    with socket.create_server((address, 0)) as listener:
-        relay = Relay(listener, (host, int(port)))
-        thread = threading.Thread(target=relay.serve, daemon=True)
-        thread.start()
-        try:
-            yield relay
-        finally:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    relay = Relay(socket.create_server((address, 0)), (host, int(port)))
+    thread = threading.Thread(target=relay.serve, daemon=True)
+    thread.start()
+    try:
+        yield relay
+    finally:
+        relay.end()
+        thread.join()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -63,10 +64,16 @@ class Tgtd:
         self._tgtadm("--op", "bind", *target, *bound)
 
     def remove_target(self, iqn: str) -> None:
-        """Withdraw a disk, and end who uses it."""
+        """Withdraw a disk, unless it is gone already, and end who uses it."""
+        if iqn not in self._tids:
+            return
         delete = ("--op", "delete", "--force", "--mode", "target", "--tid", self._tids.pop(iqn))
         # Refused while a command of a session that has just ended is still at work.
         _wait_until(lambda: self._succeeds(*delete), "tgtd does not give up the target")
+
+    def fail_writes_beyond(self, offset: int) -> None:
+        """Let whatever is written behind so many bytes of a file fail, as on a broken disk."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (offset, offset))
 
     def _require_chap(self, tid: str, user: str, secret: str) -> None:
         account = ("--mode", "account", "--user", user)
@@ -124,6 +131,8 @@ def start_tgtd(portal: str, control_port: int) -> Iterator[Tgtd]:
             process = subprocess.Popen(
                 ["tgtd", "-f", "-C", str(control_port), "--iscsi", f"portal={portal}"],
                 env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                # Python ignores SIGXFSZ; so does tgtd then: see fail_writes_beyond.
+                restore_signals=False,
             )  # fmt: skip
         command = ["tgtadm", "-C", str(control_port), "--lld", "iscsi"]
         try:
