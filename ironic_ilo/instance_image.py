@@ -176,12 +176,16 @@ def _inspect(
     if image_format is None:
         raise invalid(node, _("its image is of format %s, not raw or qcow2") % format_name)
     with translated(node, "inspect the image"):
-        found = image_file.inspect_image(path, image_format)
+        found = file_facts.find_out(
+            path, ("info", image_format), lambda: image_file.inspect_image(path, image_format)
+        )
         check_image_size(node, found.virtual_size)
         if info.whole_disk:
             head = image_file.read_part(path, image_format, Extent(0, MIB))
             return CachedImage(path, identity, image_format, whole_disk.read_disk_identifier(head))
-        root_uuid = image_file.read_root_uuid(path, image_format)
+        root_uuid = file_facts.find_out(
+            path, ("root", image_format), lambda: image_file.read_root_uuid(path, image_format)
+        )
     if root_uuid is None:
         raise exception.InstanceDeployFailure(
             _(
