@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.prog = "./run demo"
     _add_settings(demo)
     demo.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    demo.add_argument("--no-reboot", action="store_true", help="do not boot the instance twice")
     demo.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     up = _add(commands, "up", _up, "start Ironic and emulated servers, enrolled")
     _add_settings(up)
@@ -132,7 +133,8 @@ def _settings(arguments: argparse.Namespace, nodes: int) -> Settings:
 def _demo(arguments: argparse.Namespace) -> None:
     console = Console(stderr=arguments.json)
     with reporting(console) as reporter:
-        demo = Demo(_settings(arguments, nodes=1), reporter, keep=arguments.keep)
+        settings = _settings(arguments, nodes=1)
+        demo = Demo(settings, reporter, keep=arguments.keep, reboot=not arguments.no_reboot)
         result = demo.run()
     if arguments.json:
         print(json.dumps(result.as_dict()))
@@ -183,9 +185,11 @@ def _find(directory: Path) -> Lab:
 
 def _print_result(console: Console, demo: Demo, result: Result) -> None:
     console.print(timeline_table(demo.timeline))
+    logins = "a login twice" if result.logins_seen > 1 else "a login"
     console.print(
-        f"The node is {result.provision_state} and {result.power_state}; its instance asked for a "
-        f"login {result.logins_seen} times. Deploying took {result.seconds['deploy']:.0f} s.",
+        f"The node is {result.provision_state} and {result.power_state}, in {result.boot_mode} "
+        f"mode; its instance asked for {logins}. "
+        f"Deploying took {result.seconds['deploy']:.0f} s.",
         highlight=False,
     )
     console.print(f"Console log: {result.console_log}", soft_wrap=True, highlight=False)

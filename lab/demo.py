@@ -69,13 +69,17 @@ class Demo:
     """One run of the demo.
 
     :param keep: leave the lab, and the instance, running at the end.
+    :param reboot: boot the instance once more.
     """
 
-    def __init__(self, settings: Settings, reporter: Reporter, *, keep: bool) -> None:
+    def __init__(
+        self, settings: Settings, reporter: Reporter, *, keep: bool, reboot: bool
+    ) -> None:
         self.timeline = Timeline()
         self._settings = settings
         self._reporter = reporter
         self._keep = keep
+        self._reboot = reboot
         self._deploy_seconds = 0.0
         self._bytes_written = 0
         self._logins_seen = 0
@@ -114,7 +118,8 @@ class Demo:
                 node.assign(sources)
                 node.validate()
             log = Path(control.server(server.name)["console_log"])
-            self._boot_twice(node, log, image)
+            self._deploy(node)
+            self._see_logins(node, log, image)
             with self._stage("screenshot", "Taking a picture of its screen"):
                 screenshot = control.screenshot(server.name)
             result = self._result(node.get(), control.server(server.name), screenshot)
@@ -123,13 +128,13 @@ class Demo:
                     node.undeploy()
         return result
 
-    def _boot_twice(self, node: Node, log: Path, image: InstanceImage) -> None:
-        self._deploy(node)
+    def _see_logins(self, node: Node, log: Path, image: InstanceImage) -> None:
         with self._stage("login", "Waiting for Debian's login prompt"):
             seen = self._see_login(log, image, after=0)
-        with self._stage("reboot", "Rebooting through Ironic, up to the prompt"):
-            node.reboot()
-            self._see_login(log, image, after=seen)
+        if self._reboot:
+            with self._stage("reboot", "Rebooting through Ironic, up to the prompt"):
+                node.reboot()
+                self._see_login(log, image, after=seen)
 
     def _deploy(self, node: Node) -> None:
         """Deploy; the driver's own timeline tells where the time went."""
