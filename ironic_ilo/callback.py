@@ -3,14 +3,15 @@
 There are two, with one meaning; ``[ilo]ramdisk_callback`` chooses, and both end in :func:`take`.
 
 ``pass_deploy_info`` (specification)
-    ``POST /v1/nodes/<node>/vendor_passthru/pass_deploy_info`` with ``address``, ``key``, ``iqn``
-    and ``error``. The proof is the deploy key. Where the API asks for a Keystone token as well,
-    that of the request to deploy is sent as ``X-Auth-Token``.
+    ``POST /v1/nodes/<node>/vendor_passthru/pass_deploy_info`` with ``address``, ``key``, ``iqn``,
+    ``error``, and optionally ``disks`` (see ``ironic_ilo.local_disks``). The proof is the deploy
+    key. Where the API asks for a Keystone token as well, that of the request to deploy is sent as
+    ``X-Auth-Token``.
 ``heartbeat``
     Ironic's public ``POST /v1/heartbeat/<node>`` (API 1.72) with ``callback_url`` (empty),
     ``agent_version``, and ``agent_token``, which is the proof. Either ``agent_status`` is ``end``,
-    and ``agent_status_message`` the text of a JSON object with ``address`` and ``iqn``; or it is
-    ``error``, and the message says why the ramdisk gave up.
+    and ``agent_status_message`` the text of a JSON object with ``address``, ``iqn`` and ``disks``;
+    or it is ``error``, and the message says why the ramdisk gave up.
 
 On the floppy, ``parameters.txt`` has ``deployment_key`` for the former, and
 ``ramdisk_callback=heartbeat`` and ``agent_token`` for the latter. A file ``token`` holds the
@@ -34,8 +35,9 @@ from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from ironic_ilo import conf, deploy_secrets, publisher, timeline, virtual_media
+from ironic_ilo import conf, deploy_secrets, local_disks, publisher, timeline, virtual_media
 from ironic_ilo.deploy_secrets import DeploySecrets
+from ironic_ilo.exception import InvalidInput
 from ironic_ilo.ironic_errors import translated
 
 LOG = logging.getLogger(__name__)
@@ -70,16 +72,19 @@ class DeployInfo:
     """What a deploy ramdisk told in its callback: ``pass_deploy_info``'s parameters.
 
     :ivar address: the node's IP address, without brackets; empty with an error.
-    :ivar error: why the ramdisk gave up; empty when it offers the disk.
+    :ivar error: why the ramdisk gave up; empty when it offers the disks.
+    :ivar disks: what it offers, with the fields of :class:`ironic_ilo.local_disks.LocalDisk`;
+        none: one disk as LUN 1, with sectors of 512 bytes.
     """
 
     address: str
     iqn: str
     error: str
+    disks: tuple[dict[str, Any], ...] = ()
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Give the form in which it is kept in the node."""
-        return {"address": self.address, "iqn": self.iqn, "error": self.error}
+        return vars(self) | {"disks": list(self.disks)}
 
 
 def find_ramdisk_callback() -> RamdiskCallback:
@@ -264,7 +269,8 @@ def get_deploy_info(node: Any, parameters: Mapping[str, Any]) -> DeployInfo:
     secrets = get_secrets(node)
     if secrets is None or not secrets.accepts_key(texts["key"]):
         raise refused(node, _("the key is not that of a deploy under way"))
-    info = DeployInfo(texts["address"], texts["iqn"], texts["error"])
+    disks = _read_disks(node, parameters)
+    info = DeployInfo(texts["address"], texts["iqn"], texts["error"], disks)
     if not info.error:
         _check_target(node, info, secrets)
     return info
@@ -283,8 +289,9 @@ def get_heartbeat_info(node: Any, status: str | None, message: str | None) -> De
         return DeployInfo("", "", message or _("no reason was given"))
     if status != "end":
         raise refused(node, _("agent_status is neither end nor error"))
-    texts = _read_texts(node, _read_object(node, message), ("address", "iqn"))
-    info = DeployInfo(texts["address"], texts["iqn"], "")
+    told = _read_object(node, message)
+    texts = _read_texts(node, told, ("address", "iqn"))
+    info = DeployInfo(texts["address"], texts["iqn"], "", _read_disks(node, told))
     _check_target(node, info, secrets)
     return info
 
@@ -292,7 +299,7 @@ def get_heartbeat_info(node: Any, status: str | None, message: str | None) -> De
 def _read_object(node: Any, message: str | None) -> dict[str, Any]:
     try:
         found = json.loads(message or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise refused(node, _("agent_status_message is not a JSON object"))
@@ -307,6 +314,13 @@ def _read_texts(
     if wrong:
         raise refused(node, _("%s must be text") % ", ".join(wrong))
     return texts
+
+
+def _read_disks(node: Any, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    try:
+        return local_disks.read_disks(parameters.get("disks"))
+    except InvalidInput as exc:
+        raise refused(node, str(exc)) from None
 
 
 def _check_target(node: Any, info: DeployInfo, secrets: DeploySecrets) -> None:

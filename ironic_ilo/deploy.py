@@ -21,6 +21,7 @@ from ironic_ilo import (
     image_sources,
     iscsi_deploy,
     ramdisk,
+    root_device,
     timeline,
     virtual_media,
 )
@@ -57,6 +58,7 @@ class IloVirtualMediaIscsiDeploy(cleaning.Cleaning):
             )
         ramdisk.validate(task)
         iscsi_deploy.parse_instance_info(node)
+        root_device.validate(node)
         image_sources.require_boot_sources(task)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.deploy")
@@ -93,9 +95,13 @@ class IloVirtualMediaIscsiDeploy(cleaning.Cleaning):
     @base.deploy_step(priority=80)
     @task_manager.require_exclusive_lock
     def write_image(self, task: Any) -> None:
-        """Write the image to the disk that the ramdisk offers."""
+        """Write the image to a disk that the ramdisk offers, and end the offer at once.
+
+        Before the next of our steps, there may be some of others.
+        """
         boot_mode.confirm(task)
         iscsi_deploy.continue_deploy(task)
+        manager_utils.node_power_action(task, states.POWER_OFF)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.prepare_instance_boot")
     @base.deploy_step(priority=60)
@@ -139,6 +145,7 @@ class IloVirtualMediaIscsiDeploy(cleaning.Cleaning):
         manager_utils.node_power_action(task, states.POWER_OFF)
         virtual_media.eject_virtual_media(task)
         boot_mode.restore(task)
+        root_device.forget(task.node)
         with manager_utils.power_state_for_network_configuration(task):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.remove_provisioning_network(task)

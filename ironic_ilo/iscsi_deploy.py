@@ -22,14 +22,17 @@ from ironic_ilo import (
     driver_info,
     file_facts,
     partitions,
+    root_device,
     timeline,
     write_slots,
 )
 from ironic_ilo.callback import CALLBACK, DeployInfo, get_deploy_info, get_secrets
+from ironic_ilo.exception import DiskError
 from ironic_ilo.instance_image import CachedImage, cache_instance_image, check_image_size
 from ironic_ilo.instance_info import InstanceInfo, parse_instance_info
 from ironic_ilo.ironic_errors import translated
 from ironic_ilo.iscsi import IscsiTarget
+from ironic_ilo.local_disks import LocalDisk
 from ironic_ilo.partitions import Layout
 
 __all__ = [
@@ -47,8 +50,6 @@ LOG = logging.getLogger(__name__)
 InstanceImageCache = deploy_utils.InstanceImageCache
 destroy_images = deploy_utils.destroy_images
 
-_SECTOR_SIZE = 512
-
 
 def continue_deploy(task: Any) -> None:
     """Write the image to the disk that the node's ramdisk offers.
@@ -64,15 +65,17 @@ def continue_deploy(task: Any) -> None:
             % {"node": node.uuid, "error": callback.error}
         )
     info = parse_instance_info(node)
+    chosen = root_device.choose(node, callback)
+    root_device.remember(node, chosen, preserve=info.preserve_ephemeral)
     image = cache_instance_image(task)
-    target = _find_target(node, callback)
+    target = _find_target(node, callback, chosen.lun)
     with (
         configdrive.opened(node) as drive,
         translated(node, "write the image"),
         _slot(node, target),
     ):
         timeline.begin_stage(node, "write")
-        _write(node, info, image, drive, target)
+        _write(node, info, image, drive, target, chosen)
         file_facts.require_same(image.path, image.identity)
     # Ironic's own names for them; they go when the instance is torn down. By the second it finds,
     # already when a rebuild is asked for, that preserve_ephemeral comes with another layout.
@@ -91,7 +94,7 @@ def _slot(node: Any, target: IscsiTarget) -> AbstractContextManager[None]:
     )
 
 
-def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
+def _find_target(node: Any, callback: DeployInfo, lun: int) -> IscsiTarget:
     secrets = get_secrets(node)
     assert secrets is not None  # noqa: S101 - a callback is only taken with them
     address = callback.address
@@ -103,6 +106,7 @@ def _find_target(node: Any, callback: DeployInfo) -> IscsiTarget:
         initiator_iqn=secrets.initiator_iqn,
         chap_username=secrets.chap_username,
         chap_secret=secrets.chap_secret,
+        lun=lun,
     )
 
 
@@ -110,10 +114,26 @@ def _read_disk_size(target: IscsiTarget) -> int:
     return disk.read_disk_size(target, timeout=CONF.ilo.write_stall_timeout)
 
 
-def _write(
-    node: Any, info: InstanceInfo, image: CachedImage, drive: Path | None, target: IscsiTarget
-) -> None:
+def _check_disk_size(target: IscsiTarget, chosen: LocalDisk) -> int:
     size = _read_disk_size(target)
+    if chosen.size not in {0, size}:
+        raise DiskError(
+            f"LUN {target.lun} of {target} has {size} bytes; the deploy ramdisk described it as "
+            f"{chosen}, with {chosen.size}",
+            hint="Nothing was written. Is driver_info['iscsi_portal'] that of another node?",
+        )
+    return size
+
+
+def _write(  # noqa: PLR0917 - all of them are what is written, and where to
+    node: Any,
+    info: InstanceInfo,
+    image: CachedImage,
+    drive: Path | None,
+    target: IscsiTarget,
+    chosen: LocalDisk,
+) -> None:
+    size = _check_disk_size(target, chosen)
     options: dict[str, Any] = {
         "configdrive": drive,
         "verify": CONF.ilo.verify_after_write,
@@ -123,12 +143,12 @@ def _write(
     }
     if info.whole_disk:
         disk.write_whole_disk_image(
-            target, size, _SECTOR_SIZE, image.path, image.image_format, **options
+            target, size, chosen.sector_size, image.path, image.image_format, **options
         )
     else:
         disk.write_deploy_image(
             target,
-            _plan_layout(node, info, size),
+            _plan_layout(node, info, size, chosen.sector_size),
             image.path,
             image.image_format,
             ephemeral_format=info.ephemeral_format,
@@ -138,7 +158,7 @@ def _write(
     LOG.info("The image of node %(node)s is written", {"node": node.uuid})
 
 
-def _plan_layout(node: Any, info: InstanceInfo, disk_size: int) -> Layout:
+def _plan_layout(node: Any, info: InstanceInfo, disk_size: int, sector_size: int) -> Layout:
     return partitions.plan_layout(
         disk_size=disk_size,
         root_mib=info.root_mib,
@@ -146,7 +166,7 @@ def _plan_layout(node: Any, info: InstanceInfo, disk_size: int) -> Layout:
         ephemeral_mib=info.ephemeral_mib,
         esp_mib=CONF.ilo.efi_system_partition_mib if boot_mode.is_uefi(node) else 0,
         configdrive=configdrive.is_wanted(node),
-        sector_size=_SECTOR_SIZE,
+        sector_size=sector_size,
         label=info.disk_label,
     )
 

@@ -1,19 +1,21 @@
 # Call the conductor back: pass_deploy_info or heartbeat ($callback), with one meaning
 # (ironic_ilo/callback.py has both bodies).
 
-address=
+address= offered=
+# What a clean step tells instead of $offered (a member of a JSON object), and with what status.
+told= told_as=
 repeat_seconds=15
 
-# Tell the conductor where the disk is.
+# Tell the conductor where the disks are, and what: $offered.
 call_back() {
     post_callback "" && return 0
-    withdraw_disk
+    withdraw_disks
     # The conductor has refused this deploy, or is not there: an error would fare no better.
     address=
     fail "$callback_reason"
 }
 
-# Tell the conductor why there will be no disk, when it can be reached.
+# Tell the conductor why there will be no disk, or none any more, when it can be reached.
 report_error() {
     [ -n "$address" ] || return 0
     post_callback "$1" || say "the conductor was not told: $callback_reason"
@@ -71,13 +73,14 @@ post() {
 }
 
 pass_deploy_info_body() {
-    printf '{"address": "%s", "key": "%s", "iqn": "%s", "error": "%s"}' \
-        "$address" "$key" "$iqn" "$(json_text "$1")"
+    printf '{"address": "%s", "key": "%s", "iqn": "%s", %s, "error": "%s"}' \
+        "$address" "$key" "$iqn" "${told:-"\"disks\": [$offered]"}" "$(json_text "$1")"
 }
 
 heartbeat_body() {
     outcome=error message=$1
-    [ -n "$message" ] || outcome=end message="{\"address\": \"$address\", \"iqn\": \"$iqn\"}"
+    [ -n "$message" ] || outcome=${told_as:-end} \
+        message="{\"address\": \"$address\", \"iqn\": \"$iqn\", ${told:-"\"disks\": [$offered]"}}"
     printf '{"callback_url": "", "agent_version": "ironic-ilo", "agent_token": "%s", ' "$agent_token"
     printf '"agent_status": "%s", "agent_status_message": "%s"}' "$outcome" "$(json_text "$message")"
 }
@@ -89,7 +92,7 @@ json_text() {
 
 # Make text printable ASCII on one line: enough for messages, and there is nothing else to escape.
 one_line() {
-    tr -c ' -~' ' ' | sed 's/ *$//'
+    tr -c ' -~' ' ' | sed 's/^ *//; s/ *$//'
 }
 
 json_escape() {

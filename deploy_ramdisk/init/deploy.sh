@@ -1,8 +1,9 @@
-# From the drivers to what the floppy asks for. Ends with 0 when that is done: a disk is on offer.
+# From the drivers to what the floppy asks for. Ends with 0 when that is done, and never for a
+# deploy: it ends when the server is powered off.
 set -u
 
-for part in console devices floppy parameters clock http network dhcp static disk target \
-    callback; do
+for part in console devices floppy parameters clock http network dhcp static identity disk \
+    describe target callback erase erase_metadata erase_data erase_hardware; do
     . "/deploy/$part.sh"
 done
 
@@ -15,6 +16,6 @@ check_parameters
 set_clock "$clock"
 bring_up_network
 case $action in
-    deploy) offer_disk ;;
+    deploy) offer_disks ;;
     erase_*) erase_disks ;;
 esac

@@ -32,10 +32,10 @@ load_drivers() {
     [ -z "$others" ] || modprobe -a -q $others 2>/dev/null
 }
 
-# Set $quiet_since to when the last disk turned up.
+# Set $quiet_since to when the last disk turned up, or may have.
 note_disks() {
     set -- "$sys"/block/*
-    [ "$*" != "$known_disks" ] || return 0
+    [ "$*" != "$known_disks" ] || [ -f "$run/storage-loading" ] || return 0
     known_disks=$*
     read_uptime
     quiet_since=$now

@@ -1,23 +1,14 @@
-# Find the disk to deploy to.
+# Find the local disks.
 
 disk_seconds=${disk_seconds:-90}
 # Disks turn up one by one; this long without a new one, all are there.
 quiet_seconds=3
 
-# Set $disk and $disk_size (bytes) to the only local disk.
-choose_disk() {
+# Set $disks to the names of the local disks, with blanks between; there is one at least.
+find_local_disks() {
     await_disks
-    case $disks in
-        '') fail "No local disk was found. Block devices: $(list_devices)" ;;
-        *' '*) fail "There are several local disks, and one is needed: $(list_devices)" ;;
-    esac
-    # The conductor's partition table counts in sectors of this size.
-    sector_size=$(cat "$sys/block/$disks/queue/logical_block_size")
-    [ "$sector_size" = 512 ] || fail "The disk $disks has sectors of $sector_size bytes;" \
-        "only 512 are supported yet"
-    disk=/dev/$disks
-    disk_size=$(disk_bytes "$disks")
-    say "the disk is $disk ($disk_size bytes)"
+    [ -n "$disks" ] || fail "No local disk was found. Block devices: $(list_devices)"
+    drop_second_paths
 }
 
 # Set $disks to the names of all local disks, once no more turn up.
@@ -32,6 +23,18 @@ await_disks() {
             [ "$now" -lt $((quiet_since + quiet_seconds)) ] || return 0
         sleep 0.2
     done
+}
+
+# Keep one name of each disk that is reached through two controllers.
+drop_second_paths() {
+    seen=' ' kept=
+    for name in $disks; do
+        read_identity "$name"
+        case $wwn in 0x* | eui.* | uuid.*) unique=$wwn$wwn_vendor_extension ;; *) unique= ;; esac
+        case $seen in *" ${unique:-none} "*) say "$name is another path to a disk"; continue ;; esac
+        seen="$seen$unique " kept="$kept $name"
+    done
+    disks=${kept# }
 }
 
 # Print the names of local disks that can be written to, with blanks between.

@@ -6,10 +6,12 @@ fec0::2, and its iSCSI port is forwarded to a port here.
 
 import http.server
 import json
+import os
 import queue
 import secrets
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,11 +44,58 @@ SECONDS_TO_SAY = 120
 
 AHCI = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "ide-hd,drive=d0,bus=ide.0")
 NVME = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "nvme,drive=d0,serial=1")
-TWO_DISKS = (
-    *("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=d0"),
-    *("-drive", "if=none,id=d1,file.driver=null-co,file.size=1M,format=raw"),
-    *("-device", "megasas,id=mr", "-device", "scsi-hd,drive=d1,bus=mr.0"),
-)
+VIRTIO = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=d0")
+MIB = 1 << 20
+# One of each kind: its size in MiB, its device, and how it must be described. The first is {disk}.
+MIXED = {
+    "ahci": (
+        DISK_BYTES // MIB,
+        "ide-hd,bus=ide.0,serial=AHCI 1,model=More than 16 characters,wwn=0x5000c50015ea71ac",
+        {
+            "sector_size": 512,
+            "model": "More than 16 characters",
+            "vendor": "ATA",
+            "serial": "AHCI_1",
+            "wwn": "0x5000c50015ea71ac",
+            "wwn_with_extension": "0x5000c50015ea71ac",
+            "by_path": "/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0",
+        },
+    ),
+    "nvme": (
+        64,
+        "nvme,addr=10,serial=NVME-2,logical_block_size=4096,physical_block_size=4096",
+        {
+            "name": "/dev/nvme0n1",
+            "sector_size": 4096,
+            "model": "QEMU NVMe Ctrl",
+            "serial": "NVME-2",
+            "rotational": False,
+            "by_path": "/dev/disk/by-path/pci-0000:00:10.0-nvme-1",
+        },
+    ),
+    "virtio": (
+        96,
+        'virtio-blk-pci,addr=11,serial=V"3\\',
+        {
+            "name": "/dev/vda",
+            "sector_size": 512,
+            "serial": 'V"3\\',
+            "by_path": "/dev/disk/by-path/pci-0000:00:11.0",
+        },
+    ),
+    "raid": (
+        128,
+        "scsi-hd,bus=mr.0,vendor=HP,product=LOGICAL VOLUME,wwn=0x600508b1001c1045",
+        {
+            "sector_size": 512,
+            "model": "LOGICAL VOLUME",
+            "vendor": "HP",
+            "serial": "600508b1001c1045",
+            "wwn": "0x600508b1001c1045",
+            "by_path": "/dev/disk/by-path/pci-0000:00:12.0-scsi-0:2:0:0",
+        },
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +105,7 @@ class Call:
     path: str
     token: str | None
     version: str | None
-    body: dict[str, str]
+    body: dict[str, Any]
 
 
 @dataclass
@@ -159,12 +209,13 @@ def boot(
     cards: Sequence[str] = ("e1000",),
     guest_address: str = "",
     callback_timeout: int = 300,
+    login_timeout: int = 1800,
     agent_token: str | None = None,
 ) -> Iterator[Machine]:
     """Start a machine with the deploy ISO and a floppy; kill it at the end.
 
     :param agent_token: for a heartbeat.
-    :param disks: QEMU's options; ``{disk}`` is a file.
+    :param disks: QEMU's options; ``{disk}`` is a file of :data:`DISK_BYTES`.
     :param cards: models of network cards; the last is the one that is connected.
     """
     key, chap_secret = secrets.token_hex(32), secrets.token_hex(16)
@@ -179,7 +230,7 @@ def boot(
         "iscsi_chap_secret": chap_secret,
         "clock": str(int(time.time())),
         "callback_timeout": str(callback_timeout),
-        "login_timeout": "1800",
+        "login_timeout": str(login_timeout),
     }
     if agent_token:
         del parameters["deployment_key"]
@@ -224,16 +275,39 @@ def free_port(host: str) -> int:
         return int(server.getsockname()[1])
 
 
-def qemu_io(machine: Machine, *commands: str, initiator: str = CONDUCTOR, secret: str) -> str:
-    """Open the disk as a conductor does, and do something with it."""
+def qemu_io(
+    machine: Machine, *commands: str, initiator: str = CONDUCTOR, secret: str, lun: int = 1
+) -> str:
+    """Open a disk as a conductor does, and do something with it."""
     secret_file = machine.disk.with_name("secret")
     secret_file.write_text(secret)
-    options = f"driver=iscsi,transport=tcp,portal={machine.portal},target={IQN},lun=1"
+    options = f"driver=iscsi,transport=tcp,portal={machine.portal},target={IQN},lun={lun}"
     options += f",initiator-name={initiator},user=deploy-0badcafe,password-secret=chap"
     argv = ["qemu-io", "--object", f"secret,id=chap,file={secret_file}", "--image-opts", options]
     for command in commands:
         argv += ["-c", command]
     return execute(argv, timeout=120).stdout
+
+
+def gets_in_without_chap(machine: Machine, session_type: str) -> bool:
+    """Ask for a session without authentication (RFC 7143 sections 11.12 and 11.13)."""
+    keys = {
+        "InitiatorName": CONDUCTOR,
+        "SessionType": session_type,
+        "TargetName": IQN,
+        "AuthMethod": "None",
+    }
+    text = b"".join(f"{key}={value}\0".encode() for key, value in keys.items())
+    login, transit, from_security_to_full_feature, isid = 0x43, 0x80, 0x03, 0x80 << 40
+    header = struct.pack(">BBxxI", login, transit | from_security_to_full_feature, len(text))
+    header += isid.to_bytes(6, "big") + bytes(34)
+    host, port = machine.portal.split(":")
+    with socket.create_connection((host, int(port)), timeout=SECONDS_TO_SAY) as connection:
+        connection.sendall(header + text + bytes(-len(text) % 4))
+        response = connection.makefile("rb").read(48)
+    login_response = 0x23
+    assert response[0] == login_response
+    return response[36] == 0 and bool(response[1] & transit)
 
 
 def static_network(address: str, netmask: str, kind: str) -> dict[str, object]:
@@ -260,37 +334,87 @@ def test_build_is_small_reproducible_and_says_what_it_lacks(tmp_path, deploy_iso
     assert ("bnx2x" in report["missing_firmware"]) == ("firmware-bnx2x" not in offered)
 
 
-def test_offers_the_disk_to_the_conductor_alone(tmp_path, deploy_iso):
+def mixed_disks(directory: Path) -> list[str]:
+    """Make QEMU's options for :data:`MIXED`, and the files behind them."""
+    options = ["-device", "megasas,id=mr,addr=12"]
+    for kind, (mib, device, _) in MIXED.items():
+        file = "{disk}" if kind == "ahci" else str(directory / f"{kind}.raw")
+        if kind != "ahci":
+            Path(file).touch()
+            os.truncate(file, mib * MIB)
+        options += ["-drive", f"if=none,id={kind},format=raw,file={file}"]
+        options += ["-device", f"{device},drive={kind}"]
+    return options
+
+
+def test_offers_every_disk_to_the_conductor_alone(tmp_path, deploy_iso):
     busy = (409, b'{"error_message": "node is locked"}')
     with (
-        start_conductor(busy, (200, b"")) as conductor,
+        start_conductor(busy, (200, b""), (400, b"{}")) as conductor,
         boot(
             tmp_path,
             deploy_iso,
             f"http://10.0.2.2:{conductor.port}",
+            disks=mixed_disks(tmp_path),
             # The first card has no network: only that the API is reached tells the second.
             cards=("e1000", "e1000"),
+            login_timeout=30,
         ) as machine,
     ):
         calls = conductor.wait_for_calls(2)
-        machine.wait_until_said(
-            f"offering /dev/sda ({DISK_BYTES} bytes) as {IQN} at 10.0.2.15:3260; "
-            "waiting for the conductor"
-        )
         assert [call.path for call in calls] == [
             f"/v1/nodes/{NODE}/vendor_passthru/pass_deploy_info"
         ] * 2
+        bodies = [dict(call.body) for call in calls]
+        disks = bodies[0].pop("disks")
+        assert bodies[1].pop("disks") == disks
         body = {"address": "10.0.2.15", "key": machine.key, "iqn": IQN, "error": ""}
-        assert [call.body for call in calls] == [body] * 2
+        assert bodies == [body] * 2
         assert "The API answered 409: " + busy[1].decode() in machine.said()
+        machine.wait_until_said(f"as {IQN} at 10.0.2.15:3260; waiting for the conductor")
 
-        assert_writes_reach_the_disk(machine)
-        with pytest.raises(ProcessError, match="Authentication failure"):
-            qemu_io(machine, "read 0 512", secret=secrets.token_hex(16))
-        with pytest.raises(ProcessError, match="Authorization failure"):
-            qemu_io(machine, "read 0 512", secret=machine.chap_secret, initiator=f"{CONDUCTOR}0")
+        luns = assert_disks_are_described(disks)
+        assert_writes_reach_the_disk(machine, luns["ahci"])
+        assert_strangers_are_refused(machine, luns["raid"])
+        assert_each_lun_is_its_disk(machine, luns)
+        machine.wait_until_said("No conductor was logged in for 30 s: the disks are withdrawn")
+        with pytest.raises(ProcessError):
+            qemu_io(machine, "read 0 4k", secret=machine.chap_secret)
+        assert "withdrawn" in conductor.wait_for_calls(3)[2].body["error"]
         assert machine.key not in machine.said()
         assert machine.chap_secret not in machine.said()
+
+
+def assert_disks_are_described(disks: list[dict[str, object]]) -> dict[str, int]:
+    """Compare with :data:`MIXED`; return the LUN of each kind."""
+    luns = {}
+    for kind, (mib, _, expected) in MIXED.items():
+        (disk,) = [disk for disk in disks if disk["size"] == mib * MIB]
+        assert {key: disk[key] for key in expected} == expected
+        luns[kind] = disk["lun"]
+    assert sorted(disk["lun"] for disk in disks) == [1, 2, 3, 4]
+    return luns
+
+
+def assert_strangers_are_refused(machine: Machine, lun: int) -> None:
+    """Be no conductor: know neither the secret nor the name, or do without."""
+    with pytest.raises(ProcessError, match="Authentication failure"):
+        qemu_io(machine, "read 0 4k", secret=secrets.token_hex(16), lun=lun)
+    with pytest.raises(ProcessError, match="Authorization failure"):
+        qemu_io(
+            machine, "read 0 4k", secret=machine.chap_secret, initiator=f"{CONDUCTOR}0", lun=lun
+        )
+    assert not gets_in_without_chap(machine, "Normal")
+    assert not gets_in_without_chap(machine, "Discovery")
+
+
+def assert_each_lun_is_its_disk(machine: Machine, luns: Mapping[str, int]) -> None:
+    for kind in ("nvme", "virtio", "raid"):
+        qemu_io(
+            machine, "write -P 0x5a 8k 4k", "flush", secret=machine.chap_secret, lun=luns[kind]
+        )
+        with machine.disk.with_name(f"{kind}.raw").open("rb") as disk:
+            assert disk.read(16 << 10) == bytes(8 << 10) + b"\x5a" * 4096 + bytes(4096)
 
 
 def test_repeats_its_heartbeat_until_the_deploy_is_over(tmp_path, deploy_iso):
@@ -309,10 +433,9 @@ def test_repeats_its_heartbeat_until_the_deploy_is_over(tmp_path, deploy_iso):
         }
         (body,) = {json.dumps(call.body) for call in calls}
         told = json.loads(body)
-        assert json.loads(told.pop("agent_status_message")) == {
-            "address": "10.0.2.15",
-            "iqn": IQN,
-        }
+        message = json.loads(told.pop("agent_status_message"))
+        assert [disk["size"] for disk in message.pop("disks")] == [DISK_BYTES]
+        assert message == {"address": "10.0.2.15", "iqn": IQN}
         assert told == {
             "callback_url": "",
             "agent_version": "ironic-ilo",
@@ -324,7 +447,7 @@ def test_repeats_its_heartbeat_until_the_deploy_is_over(tmp_path, deploy_iso):
         assert token not in machine.said()
 
 
-def assert_writes_reach_the_disk(machine: Machine) -> None:
+def assert_writes_reach_the_disk(machine: Machine, lun: int = 1) -> None:
     """Write data, zeros that the target expands, and zeros that it may discard; compare."""
     qemu_io(
         machine,
@@ -333,10 +456,10 @@ def assert_writes_reach_the_disk(machine: Machine) -> None:
         "write -zu 2M 1M",
         "flush",
         secret=machine.chap_secret,
+        lun=lun,
     )
-    mib = 1 << 20
     with machine.disk.open("rb") as disk:
-        assert disk.read(4 * mib) == b"\xa5" * mib + b"\0" * 2 * mib + b"\xa5" * mib
+        assert disk.read(4 * MIB) == b"\xa5" * MIB + b"\0" * 2 * MIB + b"\xa5" * MIB
 
 
 def test_calls_back_over_verified_https_from_a_static_address(tmp_path, deploy_iso):
@@ -367,7 +490,7 @@ def test_calls_back_over_verified_https_from_a_static_address(tmp_path, deploy_i
         (call,) = conductor.wait_for_calls(1)
         assert call.token == "t0ken"
         assert (call.body["address"], call.body["error"]) == ("10.0.2.77", "")
-        machine.wait_until_said(f"offering /dev/nvme0n1 ({DISK_BYTES} bytes)")
+        machine.wait_until_said(f"LUN 1 is /dev/nvme0n1 ({DISK_BYTES} bytes)")
         assert_writes_reach_the_disk(machine)
 
 
@@ -393,7 +516,7 @@ def test_calls_no_api_that_another_ca_vouches_for(tmp_path, deploy_iso):
         assert conductor.calls.empty()
 
 
-def test_reports_that_there_are_two_disks_over_ipv6(tmp_path, deploy_iso):
+def test_withdraws_the_disk_when_refused_over_ipv6(tmp_path, deploy_iso):
     refused = (400, b'{"error_message": "no such \\"node\\""}')
     with (
         start_conductor(refused, host="::1") as conductor,
@@ -402,20 +525,12 @@ def test_reports_that_there_are_two_disks_over_ipv6(tmp_path, deploy_iso):
             deploy_iso,
             f"http://[fec0::2]:{conductor.port}",
             network_data=static_network("fec0::77", "ffff:ffff:ffff:ffff::", "ipv6"),
-            disks=TWO_DISKS,
+            disks=VIRTIO,
         ) as machine,
     ):
         (call,) = conductor.wait_for_calls(1)
-        reason = (
-            "There are several local disks, and one is needed: sda (1048576 bytes), "
-            f"sdb (1474560 bytes, USB, read-only), vda ({DISK_BYTES} bytes)"
-        )
-        expected = {"address": "fec0::77", "key": machine.key, "iqn": IQN}
+        expected = {"address": "fec0::77", "key": machine.key, "iqn": IQN, "error": ""}
         assert {key: call.body[key] for key in expected} == expected
-        assert sorted(call.body["error"].split(", ")) == sorted(reason.split(", "))
-        machine.wait_until_said(f"FAILED: {call.body['error']}")
         # A refusal is final: it is said, and not asked for again.
-        assert f"the conductor was not told: The API answered 400: {refused[1].decode()}" in (
-            machine.said()
-        )
+        machine.wait_until_said(f"FAILED: The API answered 400: {refused[1].decode()}")
         assert conductor.calls.qsize() == 1

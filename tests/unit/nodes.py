@@ -14,6 +14,22 @@ INSTANCE = {
     "root_gb": 4,
 }
 
+DISK = {
+    "lun": 1,
+    "name": "/dev/sda",
+    "size": 480103981056,
+    "sector_size": 512,
+    "model": "LOGICAL VOLUME",
+    "vendor": "HP",
+    "serial": "600508b1001c1045b2f93a5d6e7f8091",
+    "wwn": "0x600508b1001c1045",
+    "wwn_with_extension": "0x600508b1001c1045b2f93a5d6e7f8091",
+    "wwn_vendor_extension": "0xb2f93a5d6e7f8091",
+    "rotational": True,
+    "hctl": "0:1:0:0",
+    "by_path": "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:1:0:0",
+}
+
 
 def make_node(**instance_info):
     """Make a node that is being deployed; ``...`` leaves a field of ``instance_info`` out."""

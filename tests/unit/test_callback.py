@@ -14,7 +14,7 @@ from oslo_policy import policy as oslo_policy
 
 from ironic_ilo import callback
 from ironic_ilo.callback import RamdiskCallback
-from tests.unit.nodes import UUID, make_node
+from tests.unit.nodes import DISK, UUID, make_node
 
 API_URL = "http://192.0.2.1:6385"
 
@@ -63,8 +63,16 @@ def sent(node, **changes):
 
 def test_callback_is_taken():
     node = make_node()
-    info = callback.get_deploy_info(node, sent(node, error="", disks=[{"name": "sda"}]))
-    assert (info.address, info.error) == ("192.0.2.7", "")
+    info = callback.get_deploy_info(node, sent(node, error="", disks=[DISK]))
+    assert (info.address, info.error, info.disks) == ("192.0.2.7", "", (DISK,))
+    kept = json.loads(json.dumps(info.as_dict()))
+    assert kept == info.as_dict()
+
+
+@pytest.mark.parametrize("disks", [..., None, []])
+def test_disks_need_not_be_told(disks):
+    node = make_node()
+    assert callback.get_deploy_info(node, sent(node, disks=disks)).disks == ()
 
 
 def test_error_needs_neither_address_nor_iqn():
@@ -92,6 +100,7 @@ def test_missing_parameter_is_named(name):
         ({"key": None}, "key"),
         ({"error": {"code": 1}}, "error"),
         ({"disk": "sda"}, "disk"),
+        ({"disks": [{"name": "sda"}]}, "disks"),
     ],
 )
 def test_malformed_parameter_is_named_and_the_key_is_not_told(changes, named):
@@ -239,9 +248,9 @@ class TestHeartbeat:
 
     def test_tells_where_the_disk_is(self):
         node = make_heartbeating_node()
-        info = callback.get_heartbeat_info(node, "end", self.message(node))
+        info = callback.get_heartbeat_info(node, "end", self.message(node, disks=[DISK]))
         secrets = callback.get_secrets(node)
-        assert info == callback.DeployInfo("2001:db8::7", secrets.target_iqn, "")
+        assert info == callback.DeployInfo("2001:db8::7", secrets.target_iqn, "", (DISK,))
 
     @pytest.mark.parametrize(
         ("message", "error"), [("no disk", "no disk"), (None, "no reason was given")]
@@ -259,6 +268,7 @@ class TestHeartbeat:
             ("end", {"address": None}, "address"),
             ("end", {"address": ["192.0.2.7"]}, "address"),
             ("end", {"iqn": "iqn.2008-10.org.openstack:another"}, "iqn"),
+            ("end", {"disks": 5}, "disks"),
         ],
     )
     def test_malformed_is_refused(self, status, changes, named):
@@ -266,7 +276,7 @@ class TestHeartbeat:
         with pytest.raises(exception.InvalidParameterValue, match=named):
             callback.get_heartbeat_info(node, status, self.message(node, **changes))
 
-    @pytest.mark.parametrize("message", [None, "", "{", "[]", "address=192.0.2.7"])
+    @pytest.mark.parametrize("message", [None, "", "{", "[]", "[" * 10_000, "address=192.0.2.7"])
     def test_that_is_no_object_is_refused(self, message):
         with pytest.raises(exception.InvalidParameterValue, match="not a JSON object"):
             callback.get_heartbeat_info(make_heartbeating_node(), "end", message)

@@ -20,6 +20,7 @@ FREE_OF_IRONIC = (
     "ironic_ilo/image_file.py",
     "ironic_ilo/whole_disk.py",
     "ironic_ilo/iscsi.py",
+    "ironic_ilo/local_disks.py",
     "ironic_ilo/qemu_img.py",
     "ironic_ilo/read_back.py",
     "ironic_ilo/file_facts.py",

@@ -2,9 +2,10 @@
 
 import json
 import re
+import struct
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def floppy(tmp_path) -> Callable[[dict[str, str]], Path]:
 
 def failure(tmp_path: Path) -> str:
     return (tmp_path / "run" / "failure").read_text().strip()
+
+
+def test_every_part_is_used():
+    main = (INIT / "deploy.sh").read_text()
+    sourced = re.search(r"for part in (.*?); do", main, re.DOTALL)[1].replace("\\", "").split()
+    assert sorted([*sourced, "deploy"]) == sorted(path.stem for path in INIT.glob("*.sh"))
 
 
 @pytest.mark.parametrize("part", sorted(path.name for path in INIT.iterdir()))
@@ -158,20 +165,32 @@ class TestParameters:
 class TestCallback:
     @pytest.mark.parametrize("error", ["", 'C:\\dir "x"', "two\nlines\tand ü", "%s $(id) `id`"])
     def test_body_is_json_whatever_the_error(self, ash, error):
-        done = ash('address=2001:db8::7 key=k iqn=i; pass_deploy_info_body "$(cat)"', stdin=error)
+        done = ash(
+            "address=2001:db8::7 key=k iqn=i offered='{\"lun\": 1}'\n"
+            'pass_deploy_info_body "$(cat)"',
+            stdin=error,
+        )
         assert json.loads(done.stdout) == {
             "address": "2001:db8::7",
             "key": "k",
             "iqn": "i",
-            # ASCII on one line; each other byte is a blank, and none is at the end.
-            "error": re.sub(rb"[^ -~]", b" ", error.encode()).decode().rstrip(),
+            "disks": [{"lun": 1}],
+            # ASCII on one line; each other byte is a blank, and none is at an end.
+            "error": re.sub(rb"[^ -~]", b" ", error.encode()).decode().strip(),
         }
 
     def test_heartbeat_says_where_the_disk_is(self, ash):
-        body = json.loads(ash('address=2001:db8::7 agent_token=t iqn=i; heartbeat_body ""').stdout)
+        done = ash(
+            "address=2001:db8::7 agent_token=t iqn=i\n"
+            'offered=$(printf \'{"serial": "%s"}\' "$(json_text "$(cat)")")\n'
+            'heartbeat_body ""',
+            stdin='a"\\b',
+        )
+        body = json.loads(done.stdout)
         assert json.loads(body.pop("agent_status_message")) == {
             "address": "2001:db8::7",
             "iqn": "i",
+            "disks": [{"serial": 'a"\\b'}],
         }
         assert body == {
             "callback_url": "",
@@ -202,7 +221,7 @@ class TestRetries:
     API = (
         'request() { status=$(head -n 1 answers); sed -i 1d answers; echo "why" >"$reply"\n'
         '[ -n "$status" ] || api_reason="timed out"; echo "asked"; }\n'
-        'sleep() { echo "slept $1"; }; withdraw_disk() { echo "withdrew"; }\n'
+        'sleep() { echo "slept $1"; }; withdraw_disks() { echo "withdrew"; }\n'
         "address=192.0.2.7 key=k iqn=i node=n api_url=http://x callback_timeout=300\n"
     )
 
@@ -379,35 +398,77 @@ class TestFloppy:
 
 
 @pytest.fixture
-def disk(tmp_path) -> Callable[..., None]:
+def disk(tmp_path) -> Callable[..., Path]:
     """Add a block device to the test's /sys."""
 
     def add(
         name: str,
         *,
-        bus: str = "pci0000:00/ata1",
+        place: str = "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block",
         size: int = 2048,
         sector_size: int = 512,
-        **attributes: int,
-    ) -> None:
-        device = tmp_path / "sys/devices" / bus / name
-        (device / "queue").mkdir(parents=True)
-        (device / "queue/logical_block_size").write_text(f"{sector_size}\n")
+        files: Mapping[str, bytes | str] | None = None,
+        **attributes: object,
+    ) -> Path:
+        """Add it at a place of the PCI bus, with its attributes, and other files from there.
+
+        :param size: as there, in units of 512 bytes.
+        :param files: contents by path, from the directory of the device (``device``).
+        """
+        directory = tmp_path / "sys/devices" / place / name
+        (directory / "queue").mkdir(parents=True)
+        (directory / "queue/logical_block_size").write_text(f"{sector_size}\n")
+        (directory / "queue/rotational").write_text("1\n")
         for key, value in {"size": size, "removable": 0, "ro": 0, **attributes}.items():
-            (device / key).write_text(f"{value}\n")
+            (directory / key).write_text(f"{value}\n")
+        device = directory.parent.parent if "/block" in place else directory.parent
+        (directory / "device").symlink_to(device)
+        for key, content in (files or {}).items():
+            file = device / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content if isinstance(content, bytes) else f"{content}\n".encode())
         block = tmp_path / "sys/block"
         block.mkdir(exist_ok=True)
-        (block / name).symlink_to(device)
+        (block / name).symlink_to(directory)
+        return directory
 
     return add
 
 
+def scsi_page(page: int, content: bytes) -> bytes:
+    """Make a VPD page (SPC-4 7.8.1)."""
+    return struct.pack(">BBH", 0, page, len(content)) + content
+
+
+def designators(*each: tuple[int, int, bytes]) -> bytes:
+    """Make a VPD page 83h of code sets, types with their association, and what they say."""
+    return scsi_page(
+        0x83,
+        b"".join(struct.pack(">BBxB", code, kind, len(text)) + text for code, kind, text in each),
+    )
+
+
+BINARY, ASCII = 1, 2
+T10, EUI, NAA, PORT_NAA = 1, 2, 3, 0x13
+RAID_ID = bytes.fromhex("600508b1001c1045b2f93a5d6e7f8091")
+SAS_ID = bytes.fromhex("5000c50015ea71ac")
+
+
+def ata_page(words: Mapping[int, bytes]) -> bytes:
+    """Make a VPD page 89h: the identify data, of words by number, is little-endian."""
+    data = bytearray(512)
+    for number, content in words.items():
+        data[2 * number : 2 * number + len(content)] = content
+    data[0::2], data[1::2] = data[1::2], data[0::2]
+    return scsi_page(0x89, bytes(56) + bytes(data))
+
+
 class TestDisk:
     def test_only_what_can_be_deployed_to_counts(self, ash, disk):
-        disk("loop0")
+        disk("loop0", place="loop")
         disk("sr0", removable=1)
-        disk("sdb", bus="pci0000:00/usb2/2-1", removable=1)
-        disk("sdc", bus="pci0000:00/usb2/2-2")
+        disk("sdb", place="pci0000:00/usb2/2-1/block", removable=1)
+        disk("sdc", place="pci0000:00/usb2/2-2/block")
         disk("sdd", ro=1)
         disk("sde", size=0)
         disk("sdf", removable=1)
@@ -415,31 +476,27 @@ class TestDisk:
         disk("nvme0n1", hidden=0)
         assert ash("find_disks").stdout == "nvme0n1"
 
-    def test_size_is_in_bytes(self, ash, disk):
-        disk("sda", size=4096)
-        done = ash('quiet_seconds=0; choose_disk; echo "$disk $disk_size"')
-        assert done.stdout == f"/dev/sda {4096 * 512}\n"
-
-    def test_with_large_sectors_is_refused(self, ash, disk, tmp_path):
-        disk("nvme0n1", sector_size=4096)
-        assert ash("quiet_seconds=0; choose_disk").returncode == 1
-        assert failure(tmp_path).startswith("The disk nvme0n1 has sectors of 4096 bytes; only 512")
+    def test_several_are_found_whatever_their_sectors(self, ash, disk):
+        disk("sda")
+        disk("vda", sector_size=4096)
+        assert ash('quiet_seconds=0; find_local_disks; echo "$disks"').stdout == "sda vda\n"
 
     def test_without_one_says_what_there_is(self, ash, disk, tmp_path):
-        disk("sdb", bus="pci0000:00/usb2/2-1", size=2880, ro=1)
-        assert ash("disk_seconds=0; disks=; choose_disk").returncode == 1
+        disk("sdb", place="pci0000:00/usb2/2-1/block", size=2880, ro=1)
+        assert ash("disk_seconds=0; disks=; find_local_disks").returncode == 1
         assert failure(tmp_path) == (
             "No local disk was found. Block devices: sdb (1474560 bytes, USB, read-only)"
         )
 
-    def test_of_several_names_all(self, ash, disk, tmp_path):
-        disk("sda")
-        disk("vda", size=4096)
-        assert ash("quiet_seconds=0; choose_disk").returncode == 1
-        assert failure(tmp_path) == (
-            "There are several local disks, and one is needed: "
-            "sda (1048576 bytes), vda (2097152 bytes)"
-        )
+    def test_second_path_to_a_disk_is_left_out(self, ash, disk, tmp_path):
+        page = designators((BINARY, NAA, RAID_ID))
+        other = designators((BINARY, NAA, RAID_ID[::-1]))
+        for name, identity in {"sda": page, "sdb": other, "sdc": page, "sdd": None}.items():
+            disk(name, place=f"{name}/block", files={"vpd_pg83": identity} if identity else {})
+        disk("sde", place="sde/block")
+        done = ash('quiet_seconds=0; find_local_disks; echo "$disks"')
+        assert done.stdout == "sda sdb sdd sde\n"
+        assert "sdc is another path to a disk" in (tmp_path / "console").read_text()
 
     def test_controllers_that_still_look_for_disks_are_waited_for(self, ash, disk):
         disk("sda")
@@ -447,11 +504,233 @@ class TestDisk:
         done = ash(
             'modprobe() { sleep 1; mkdir -p "$sys/devices/late/sdb"; cd "$sys/devices/late/sdb"\n'
             "echo 8 >size; echo 0 >removable; echo 0 >ro; ln -s $PWD $sys/block/sdb; }\n"
-            "new=pci:v00001000d0000005Dsv*bc01sc04i00; load_drivers; quiet_seconds=0\n"
+            "new=pci:v00001000d0000005Dsv*bc01sc04i00; load_drivers; quiet_seconds=1\n"
             'await_disks; echo "$disks"'
         )
         assert done.stdout == "sda sdb\n"
         assert time.monotonic() - started >= 1
+
+
+class TestDescription:
+    """The values are those of udev, for such a device."""
+
+    def describe(self, ash: Ash, name: str, lun: int = 1) -> dict[str, object]:
+        done = ash(f"describe_disk {name} {lun}")
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    def test_logical_drive_of_a_smart_array(self, ash, disk):
+        address = "0:1:0:0"
+        disk(
+            "sda",
+            place=f"pci0000:00/0000:00:03.0/0000:03:00.0/host0/target0:1:0/{address}/block",
+            size=937703088,
+            files={
+                "vendor": "HP      ",
+                "model": "LOGICAL VOLUME  ",
+                f"scsi_device/{address}/x": "",
+                "vpd_pg80": scsi_page(0x80, b"PDNLH0BRH7S0GK  "),
+                "vpd_pg83": designators(
+                    (ASCII, T10, b"HP      LOGICAL VOLUME"),
+                    (BINARY, PORT_NAA, SAS_ID),
+                    (BINARY, EUI, SAS_ID),
+                    (BINARY, NAA, SAS_ID),
+                    (BINARY, NAA, RAID_ID),
+                ),
+            },
+        )
+        assert self.describe(ash, "sda", lun=3) == {
+            "lun": 3,
+            "name": "/dev/sda",
+            "size": 480103981056,
+            "sector_size": 512,
+            "model": "LOGICAL VOLUME",
+            "vendor": "HP",
+            "serial": "600508b1001c1045b2f93a5d6e7f8091",
+            "wwn": "0x600508b1001c1045",
+            "wwn_with_extension": "0x600508b1001c1045b2f93a5d6e7f8091",
+            "wwn_vendor_extension": "0xb2f93a5d6e7f8091",
+            "rotational": True,
+            "hctl": address,
+            "by_path": "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:1:0:0",
+        }
+
+    def test_sata_disk_tells_more_than_its_translation(self, ash, disk):
+        disk(
+            "sdb",
+            place="pci0000:00/0000:00:1f.2/ata3/host7/target7:0:0/7:0:0:0/block",
+            files={
+                "vendor": "ATA     ",
+                "model": "MB1000GCWCV long",
+                "scsi_device/7:0:0:0/x": "",
+                "../../../ata_port/ata3/port_no": "3",
+                "vpd_pg83": designators((ASCII, T10, b"ATA     MB1000GCWCV")),
+                "vpd_pg89": ata_page(
+                    {
+                        10: b" Z1W 1234".ljust(20),
+                        27: b"MB1000GCWCV longer than 16".ljust(40),
+                        87: b"\x41\x01",
+                        108: SAS_ID,
+                    }
+                ),
+            },
+        )
+        told = self.describe(ash, "sdb")
+        assert told == told | {
+            "model": "MB1000GCWCV longer than 16",
+            "serial": "Z1W_1234",
+            "wwn": "0x5000c50015ea71ac",
+            "wwn_with_extension": "0x5000c50015ea71ac",
+            "wwn_vendor_extension": "",
+            "by_path": "/dev/disk/by-path/pci-0000:00:1f.2-ata-3.0",
+        }
+
+    def test_sata_disk_without_wwn_has_none(self, ash, disk):
+        disk(
+            "sdb",
+            place="x/block",
+            files={"vendor": "ATA", "vpd_pg89": ata_page({87: b"\x40\x00", 108: SAS_ID})},
+        )
+        assert self.describe(ash, "sdb")["wwn"] == ""
+
+    def test_nvme_disk(self, ash, disk):
+        directory = disk(
+            "nvme0n1",
+            place="pci0000:3a/0000:3a:00.0/10000:01:00.0/nvme/nvme0",
+            sector_size=4096,
+            nsid=1,
+            wwid="eui.0025385b71b00001",
+            files={"model": "MO0400KEFHN", "serial": "CVFT 42       "},
+        )
+        (directory / "queue/rotational").write_text("0\n")
+        told = self.describe(ash, "nvme0n1")
+        assert told == told | {
+            "sector_size": 4096,
+            "model": "MO0400KEFHN",
+            "vendor": "",
+            "serial": "CVFT_42",
+            "wwn": "eui.0025385b71b00001",
+            "wwn_with_extension": "",
+            "rotational": False,
+            "hctl": "",
+            "by_path": "/dev/disk/by-path/pci-10000:01:00.0-nvme-1",
+        }
+
+    def test_virtio_disk_has_hostile_text(self, ash, disk):
+        hostile = '"}, {"lun": 9, \\ `id` $(id) %s'
+        disk("vda", place="pci0000:00/0000:00:05.0/virtio3", serial=f"{hostile}\x1b\xfc")
+        told = self.describe(ash, "vda")
+        assert told["serial"] == hostile.replace(" ", "_")
+        assert told["by_path"] == "/dev/disk/by-path/pci-0000:00:05.0"
+
+    @pytest.mark.parametrize(
+        ("page", "serial", "wwn"),
+        [
+            (designators((ASCII, 0, b"QM00001")), "QM00001", ""),
+            (designators((ASCII, T10, b"HP  x"), (ASCII, 0, b"QM00001")), "HP_x", ""),
+            (designators((ASCII, NAA, b"5000c50015ea71ac")), SAS_ID.hex(), "0x5000c50015ea71ac"),
+            (designators((BINARY, EUI, SAS_ID)), SAS_ID.hex(), ""),
+            (designators(), "UNIT_7", ""),
+            (designators((BINARY, NAA, SAS_ID))[:-1], "UNIT_7", ""),
+            (b"\x00\x83", "UNIT_7", ""),
+        ],
+    )
+    def test_scsi_disk_is_known_by_its_best_designator(self, ash, disk, page, serial, wwn):
+        unit = scsi_page(0x80, b" UNIT 7 ")
+        disk("sda", place="x/block", files={"vpd_pg80": unit, "vpd_pg83": page})
+        told = self.describe(ash, "sda")
+        assert (told["serial"], told["wwn"]) == (serial, wwn)
+
+    @pytest.mark.parametrize(
+        ("below", "files", "path"),
+        [
+            (
+                "host4/port-4:0/end_device-4:0",
+                {"port-4:0/sas_port/port-4:0/num_phys": "1"},
+                "sas-phy3-lun-0",
+            ),
+            (
+                "host4/port-4:0/end_device-4:0",
+                {"port-4:0/sas_port/port-4:0/num_phys": "2"},
+                "sas-0x5000c50015ea71ad-lun-0",
+            ),
+            (
+                "host4/port-4:0/expander-4:0/port-4:0:1/end_device-4:0",
+                {
+                    "port-4:0/expander-4:0/port-4:0:1/sas_port/port-4:0:1/num_phys": "1",
+                    "port-4:0/expander-4:0/sas_device/expander-4:0/sas_address": "0x500",
+                },
+                "sas-exp0x500-phy3-lun-0",
+            ),
+            ("host4", {}, "scsi-1:0:2:0"),
+        ],
+    )
+    def test_place_is_as_udev_names_it(self, ash, disk, below, files, path):
+        address = "4:0:2:0"
+        controller = "pci0000:00/0000:02:00.0"
+        directory = disk(
+            "sda",
+            place=f"{controller}/{below}/target4:0:2/{address}/block",
+            files={f"scsi_device/{address}/x": ""},
+        )
+        end_device = directory.parents[3]
+        root = next(parent for parent in directory.parents if parent.name == "host4")
+        identity = end_device / "sas_device" / end_device.name
+        identity.mkdir(parents=True)
+        (identity / "phy_identifier").write_text("3\n")
+        (identity / "sas_address").write_text("0x5000c50015ea71ad\n")
+        for key, content in files.items():
+            (root / key).parent.mkdir(parents=True)
+            (root / key).write_text(f"{content}\n")
+        (root.parent / "host3").mkdir()
+        assert self.describe(ash, "sda")["by_path"] == (
+            f"/dev/disk/by-path/pci-0000:02:00.0-{path}"
+        )
+
+
+class TestTarget:
+    """When it is withdrawn; what LIO makes of it is for the e2e tests."""
+
+    USE = (
+        "iqn=iqn.t tpg=$PWD/iqn.t/tpgt_1 acl=$PWD/iqn.t/tpgt_1/acls/iqn.i login_timeout=60\n"
+        # The clock of these waits: each takes what it says.
+        "read_uptime() { now=$(cat clock 2>/dev/null || echo 0); }\n"
+        "sleep() { read_uptime; echo $((now + $1)) >clock; }\n"
+        "mkdir -p $acl iqn.t/fabric_statistics/iscsi_login_stats\n"
+        "accepts=iqn.t/fabric_statistics/iscsi_login_stats/accepts; echo 0 >$accepts\n"
+        'echo "No active iSCSI Session for Initiator Endpoint: iqn.i" >$acl/info\n'
+    )
+
+    def test_is_out_of_use_when_nobody_logs_in(self, ash):
+        done = ash(self.USE + "await_disuse; cat clock")
+        assert (done.stdout, done.stderr) == ("60\n", "")
+
+    def test_is_in_use_from_login_to_login(self, ash):
+        later = (
+            "sleep() { read_uptime; now=$((now + $1)); echo $now >clock\n"
+            "[ $now != 50 ] || echo 1 >$accepts; }\n"
+        )
+        assert ash(self.USE + later + "await_disuse; cat clock").stdout == "110\n"
+
+    def test_is_in_use_while_somebody_is_logged_in(self, ash):
+        later = (
+            'echo "Session State: TARG_SESS_STATE_LOGGED_IN" >$acl/info; echo 1 >$accepts\n'
+            "sleep() { read_uptime; now=$((now + $1)); echo $now >clock\n"
+            "[ $now != 500 ] || echo none >$acl/info; }\n"
+        )
+        assert ash(self.USE + later + "await_disuse; cat clock").stdout == "559\n"
+
+    def test_is_withdrawn_then_and_the_conductor_told(self, ash, tmp_path):
+        fakes = (
+            "find_local_disks() { :; }; export_disks() { disks=sda; }; call_back() { :; }\n"
+            'report_error() { echo "told: $1"; }\n'
+        )
+        done = ash(self.USE + fakes + "address=192.0.2.7 portal_port=3260; offer_disks")
+        assert done.returncode == 1
+        assert done.stdout == (
+            "told: No conductor was logged in for 60 s: the disks are withdrawn\n"
+        )
+        assert (tmp_path / "iqn.t/tpgt_1/enable").read_text() == "0"
 
 
 @pytest.fixture
