@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ironic_ilo.iscsi import IscsiTarget
-from ironic_ilo.partitions import MIB, Partition
+from ironic_ilo.partitions import MIB, Extent, Partition
 from tests.tgt import Tgtd
 
 SECRET = "c4nary-0123456789abcdef"
@@ -73,12 +73,14 @@ def make_image(path: Path, size: int) -> bytes:
     return path.read_bytes()
 
 
-def run_tool(program: str, *arguments: str | Path) -> str:
-    """Run a program that must succeed, and return its output."""
-    return subprocess.run(
+def run_tool(program: str, *arguments: str | Path, input: str = "") -> str:  # noqa: A002
+    """Run a program that must succeed and find nothing corrupt, and return its output."""
+    done = subprocess.run(
         [shutil.which(program, path=TOOLS_PATH), *arguments],
-        check=True, capture_output=True, text=True, timeout=SOON,
-    ).stdout  # fmt: skip
+        check=True, capture_output=True, text=True, timeout=SOON, input=input,
+    )  # fmt: skip
+    assert "corrupt" not in done.stderr, done.stderr
+    return done.stdout
 
 
 def probe(path: Path, part: Partition) -> dict[str, str]:
@@ -94,3 +96,31 @@ def find_signatures(path: Path) -> list[str]:
     """Name what wipefs finds on a disk."""
     found = json.loads(run_tool("wipefs", "--json", "--no-act", path))["signatures"]
     return [signature["type"] for signature in found]
+
+
+def make_partitioned_image(
+    path: Path, size: int, table: str, *, sector_size: int = 512, sizes: tuple[str, ...] = ("8M",)
+) -> Path:
+    """Make a raw image of a whole disk: random data, holes, and a partition table.
+
+    :param table: ``gpt`` or ``dos``.
+    :param sizes: of the partitions before the last, which takes the rest.
+    """
+    make_image(path, size)
+    with path.open("r+b") as file:
+        file.write(bytes(MIB))
+    number = "n\np\n{}\n\n{}\n" if table == "dos" else "n\n{}\n\n{}\n"
+    ends = [*(f"+{size}" for size in sizes), ""]
+    answers = "".join(number.format(n, end) for n, end in enumerate(ends, 1))
+    start = "o" if table == "dos" else "g"
+    run_tool("fdisk", "-w", "never", "-b", str(sector_size), path,
+             input=f"{start}\n{answers}w\n")  # fmt: skip
+    return path
+
+
+def read_partitions(path: Path, *, sector_size: int = 512) -> list[Extent]:
+    """Tell where fdisk finds the partitions of a disk, and that it finds nothing wrong."""
+    done = run_tool("fdisk", "-b", str(sector_size), "-l", "-o", "Start,Sectors", path)
+    _head, _blank, table = done.rpartition("\n\n")
+    rows = [line.split() for line in table.splitlines()[1:]]
+    return [Extent(int(start) * sector_size, int(size) * sector_size) for start, size in rows]
