@@ -1,4 +1,4 @@
-"""Build the deploy ISO: Debian's kernel, busybox, a TLS client, and our init scripts."""
+"""Build the deploy ISO: Debian's kernel and boot loaders, programs, and our init scripts."""
 
 import hashlib
 import os
@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from deploy_ramdisk import cpio, initramfs
+from deploy_ramdisk.boot_files import BootFiles, fetch_boot_files
 from deploy_ramdisk.cpio import Entry
 from deploy_ramdisk.kernel import METAPACKAGE, Kernel, fetch_kernel
 from deploy_ramdisk.lists import read_names
@@ -29,6 +30,15 @@ KERNEL_PARAMETERS = (
 
 # Here, since diskimage-builder installs what they name.
 _PACKAGE_LISTS = ("elements", "ironic-ilo-deploy-iso", "deploy-iso-packages")
+
+# A TLS client, and what erases disks; their libraries go with them.
+_LINKED_PROGRAMS = (
+    "usr/bin/wget",
+    "usr/bin/fallocate",
+    "sbin/hdparm",
+    "usr/bin/sg_raw",
+    "usr/bin/sg_sanitize",
+)
 
 StepCallback = Callable[[str], None]
 
@@ -84,7 +94,7 @@ def build_deploy_iso(
     except OSError as error:
         raise ImageError(f"The packages' files could not be read: {error}") from error
     step("writing the ISO")
-    _write_iso(output, parts.kernel.image, ramdisk)
+    _write_iso(output, parts, ramdisk)
     return BuildReport(
         output=output,
         size=output.stat().st_size,
@@ -114,6 +124,7 @@ class _Parts:
     """
 
     kernel: Kernel
+    boot: BootFiles
     userland: tuple[Path, ...]
     firmware: tuple[Path, ...]
     packages: tuple[str, ...]
@@ -122,17 +133,21 @@ class _Parts:
 def _fetch(source: PackageSource, step: StepCallback) -> _Parts:
     step("getting the kernel")
     kernel = fetch_kernel(source)
+    step("getting the boot loaders")
+    boot = fetch_boot_files(source, _list(*_PACKAGE_LISTS, "boot-loaders.txt"))
     step("resolving the other packages")
     userland = [name for name in _list(*_PACKAGE_LISTS, "required.txt") if name != METAPACKAGE]
     firmware = source.dependencies(_list(*_PACKAGE_LISTS, "firmware.txt"))
     others = source.resolve([*userland, *firmware])
     step(f"getting {len(others)} packages")
     trees = {package.name: source.unpack(package) for package in others}
+    packages = sorted((kernel.package, *boot.packages, *others))
     return _Parts(
         kernel=kernel,
+        boot=boot,
         userland=_trees(tree for name, tree in trees.items() if name not in firmware),
         firmware=_trees(tree for name, tree in trees.items() if name in firmware),
-        packages=tuple(f"{p.name}={p.version}" for p in sorted((kernel.package, *others))),
+        packages=tuple(f"{p.name}={p.version}" for p in packages),
     )
 
 
@@ -158,16 +173,18 @@ def _segments(parts: _Parts, chosen: Selection) -> tuple[dict[str, Entry], ...]:
     """The ramdisk's entries, in two parts of similar weight."""
     load = {"deploy/modules-load": cpio.file("\n".join((*chosen.load, "")).encode())}
     busybox = {"bin/busybox": initramfs.static_program_entry("bin/busybox", parts.userland)}
-    wget = initramfs.program_entries("usr/bin/wget", parts.userland)
+    linked = [initramfs.program_entries(program, parts.userland) for program in _LINKED_PROGRAMS]
     firmware = {
         f"lib/firmware/{name}": cpio.file(file.read_bytes())
         for name, file in chosen.firmware.items()
     }
-    programs = initramfs.base_entries() | load | busybox | wget | firmware
+    programs = initramfs.base_entries() | load | busybox | firmware
+    for entries in linked:
+        programs |= entries
     return programs, initramfs.module_entries(parts.kernel.modules, chosen.modules)
 
 
-def _write_iso(output: Path, kernel_image: Path, ramdisk: bytes) -> None:
+def _write_iso(output: Path, parts: _Parts, ramdisk: bytes) -> None:
     with tempfile.TemporaryDirectory() as private:
         file = Path(private, "initrd")
         try:
@@ -176,10 +193,12 @@ def _write_iso(output: Path, kernel_image: Path, ramdisk: bytes) -> None:
             raise ImageError(f"The ramdisk could not be written: {error}") from error
         create_iso_image(
             output,
-            kernel=kernel_image,
+            kernel=parts.kernel.image,
             ramdisk=file,
             kernel_params=KERNEL_PARAMETERS,
             volume_id="IRONIC_DEPLOY",
+            bios=parts.boot.bios,
+            uefi=parts.boot.uefi,
         )
 
 

@@ -22,13 +22,15 @@ def make_installed_root(root: Path) -> None:
     """Install what the element's lists name and apt offers, as a Debian of today: in /usr."""
     cache = PackageCache(default_cache_dir())
     required = set(read_names((LISTS / "required.txt").read_text())) - {METAPACKAGE}
+    boot_loaders = read_names((LISTS / "boot-loaders.txt").read_text())
     firmware = read_names((LISTS / "firmware.txt").read_text())
     for name in MERGED:
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
     with cache.locked():
         kernel = fetch_kernel(cache).package
-        packages = cache.resolve([*required, *cache.dependencies(firmware)])
+        packages = list(cache.resolve([*required, *cache.dependencies(firmware)]))
+        packages += [cache.find(name) for name in boot_loaders]
         for package in (kernel, *packages):
             _copy(cache.unpack(package), root)
     _write_status(root, [METAPACKAGE, kernel.name, *(package.name for package in packages)])

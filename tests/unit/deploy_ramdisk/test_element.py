@@ -24,7 +24,7 @@ def programs(tmp_path) -> Path:
     """Programs that succeed and write down how they were called."""
     directory = tmp_path / "programs"
     directory.mkdir()
-    for name in ("ironic-ilo", "install-packages", "modinfo", "xorriso"):
+    for name in ("ironic-ilo", "install-packages", "mcopy", "mkfs.vfat", "modinfo", "xorriso"):
         write_program(directory / name, f'echo "${{0##*/}} $*" >>{tmp_path}/calls')
     return directory
 
@@ -57,7 +57,7 @@ def test_installs_what_is_required_and_what_firmware_apt_offers(
     write_program(programs / "apt-cache", f'case "$2" in {answers} *bnx2x) exit 100 ;; esac')
     done = run(element / "install.d" / f"50-{NAME}", programs)
     assert done.returncode == 0, done.stderr
-    wanted = (*names(element, "required.txt"), *offered)
+    wanted = (*names(element, "required.txt"), *names(element, "boot-loaders.txt"), *offered)
     assert calls(tmp_path) == [f"install-packages {' '.join(wanted)}"]
     assert set(offered) <= set(names(element, "firmware.txt"))
 
