@@ -36,17 +36,17 @@ poll_disk() {
 sanitize_nvme() {
     read_nvme_controller && [ "$(count_namespaces)" = 1 ] || return 1
     case $(($(unsigned "$place.controller" 328 4) & 3)) in
-        2 | 3) method="NVMe sanitize (block erase)" way_number=2 ;;
-        1) method="NVMe sanitize (crypto erase)" way_number=4 ;;
+        2 | 3) method="NVMe sanitize (block erase)" sanitize_action=2 ;;
+        1) method="NVMe sanitize (crypto erase)" sanitize_action=4 ;;
         *) return 1 ;;
     esac
     set_progress 0 "$method"
-    command_disk nvme sanitize "$disk" --sanact="$way_number" && poll_disk poll_nvme
+    command_nvme 84 0 "$sanitize_action" && poll_disk poll_nvme
 }
 
-# The sanitize log: how far it is of 65536, and the state of the last one (5.14.1.16.2).
+# The sanitize status log: how far it is of 65536, and the state of the last one (5.14.1.16.2).
 poll_nvme() {
-    nvme sanitize-log "$disk" --output-format=binary >"$place.status" 2>"$place.log" || return 1
+    command_nvme 02 0xffffffff 0x007f0081 512 "$place.status" || return 1
     case $(($(unsigned "$place.status" 2 2) & 7)) in
         1 | 4) return 0 ;;
         2) set_progress $((size / 65536 * $(unsigned "$place.status" 0 2))) "$method"; return 2 ;;
@@ -54,18 +54,45 @@ poll_nvme() {
     esac
 }
 
-# Format with user data erase (5.23): the format of the sectors stays.
+# Format with user data erase (5.23).
 format_nvme() {
     read_nvme_controller && [ $(($(unsigned "$place.controller" 256 2) & 2)) != 0 ] || return 1
     method="NVMe format (user data erase)"
     set_progress 0 "$method"
-    command_disk nvme format "$disk" --ses=1 --force --timeout=$((erase_seconds * 1000))
+    namespace=$(cat "$block/nsid")
+    command_nvme 06 "$namespace" 0 4096 "$place.namespace" &&
+        command_nvme 80 "$namespace" "$(same_format "$place.namespace")"
 }
 
-# Ask the controller what it is (5.15.2.1); for NVMe disks alone.
+# Print what Format needs in command dword 10: the format that the namespace has (5.15.2.2: FLBAS at
+# byte 26, DPS at 29), and user data erase.
+same_format() {
+    flbas=$(unsigned "$1" 26 1) protection=$(unsigned "$1" 29 1)
+    echo $((flbas & 31 | (protection & 15) << 5 | 1 << 9 | (flbas >> 5 & 3) << 12))
+}
+
+# Ask the controller what it is (5.15.2.1); of NVMe disks alone.
 read_nvme_controller() {
     case ${disk##*/} in nvme*) ;; *) return 1 ;; esac
-    nvme id-ctrl "$disk" --output-format=binary >"$place.controller" 2>/dev/null
+    command_nvme 06 0 1 4096 "$place.controller"
+}
+
+# Send an admin command: opcode (hex), namespace, command dword 10, and how many bytes it answers to
+# which file. The layout is that of the kernel's struct nvme_passthru_cmd; sg_raw puts the place and
+# the length of its buffer for the numbers that end in fe (sg_raw(8), "NVME SUPPORT").
+command_nvme() {
+    buffer="00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"
+    [ $# = 3 ] || buffer="fe ff ff ff ff ff ff ff 00 00 00 00 fe ff ff ff"
+    zeros="00 00 00 00 00 00 00 00"
+    command="$1 00 00 00 $(bytes_of "$2") $zeros $zeros $buffer $(bytes_of "$3") $zeros $zeros"
+    command_disk sg_raw --cmdset=2 --timeout="$erase_seconds" ${4:+"--request=$4"} \
+        ${5:+"--outfile=$5"} "$disk" $command 00 00 00 00
+}
+
+# Print 32 bits as bytes, little-endian.
+bytes_of() {
+    printf '%02x %02x %02x %02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) \
+        $(($1 >> 24 & 255))
 }
 
 count_namespaces() {
