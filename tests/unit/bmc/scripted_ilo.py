@@ -1,5 +1,6 @@
 """A RIBCL server over TLS that says what a test tells it to, in the framing of a real iLO."""
 
+import json
 import re
 import socket
 import ssl
@@ -13,6 +14,7 @@ from pathlib import Path
 _DOCUMENTS_BEFORE = 3
 _DOCUMENTS_AFTER = 3
 _COMMAND = re.compile(r'MODE="(?:read|write)">\s*<(\w+)')
+_REST = "/rest/v1/"
 
 Behaviour = Callable[["Connection"], None]
 
@@ -60,6 +62,13 @@ def body(text: str) -> Behaviour:
     return behave
 
 
+def rest(document: object, *, status: int = 200, allow: str = "GET, PATCH") -> Behaviour:
+    """Answer a REST request with a JSON document."""
+    text = json.dumps(document)
+    head = f"HTTP/1.1 {status} X\r\nAllow: {allow}\r\nContent-Length: {len(text)}\r\n\r\n"
+    return raw(head + text)
+
+
 def raw(text: str) -> Behaviour:
     """Send these bytes and close."""
     return lambda connection: connection.send(text)
@@ -101,6 +110,8 @@ class ScriptedIlo:
     """Listens on 127.0.0.1 until ``stop()``; records the bodies that it gets.
 
     :ivar requests: the bodies received.
+    :ivar commands: the commands received: RIBCL's by name, REST's by method and path.
+    :ivar headers: the headers of the last request, names in lower case.
     """
 
     def __init__(self, certificate: Path) -> None:
@@ -112,12 +123,9 @@ class ScriptedIlo:
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[str] = []
+        self.commands: list[str] = []
+        self.headers: dict[str, str] = {}
         self._start(self._accept)
-
-    @property
-    def commands(self) -> list[str]:
-        """The commands received, in order."""
-        return [_find_command(request) for request in self.requests]
 
     def on(self, command: str, *behaviours: Behaviour) -> None:
         """Script a command: one behaviour after the other, the last one for ever."""
@@ -147,9 +155,12 @@ class ScriptedIlo:
         plain.settimeout(20)
         with suppress(OSError), plain:  # a client that has given up
             with self._context.wrap_socket(plain, server_side=True) as tls:
-                request = _read_request(tls)
+                line, self.headers, request = _read_request(tls)
+                method, path = line.split()[:2]
+                rest = path.startswith(_REST)
+                command = f"{method} {path}" if rest else _find_command(request)
                 self.requests.append(request)
-                command = _find_command(request)
+                self.commands.append(command)
                 self._next(command)(Connection(tls, command, self._ended))
 
     def _next(self, command: str) -> Behaviour:
@@ -184,11 +195,12 @@ def _find_command(request: str) -> str:
     return found[1] if found else "?"
 
 
-def _read_request(tls: ssl.SSLSocket) -> str:
+def _read_request(tls: ssl.SSLSocket) -> tuple[str, dict[str, str], str]:
     """Read a request by its Content-Length: header and body come in separate writes."""
+    headers = {}
     with tls.makefile("rb") as stream:
-        length = 0
-        while (line := stream.readline().strip().lower()) != b"":
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        return stream.read(length).decode()
+        first = stream.readline().decode()
+        while (line := stream.readline().decode().strip()) != "":
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        return first, headers, stream.read(int(headers.get("content-length", 0))).decode()
