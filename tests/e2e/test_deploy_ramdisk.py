@@ -211,10 +211,12 @@ def boot(
     callback_timeout: int = 300,
     login_timeout: int = 1800,
     agent_token: str | None = None,
+    firmware: Sequence[str] = (),
 ) -> Iterator[Machine]:
     """Start a machine with the deploy ISO and a floppy; kill it at the end.
 
     :param agent_token: for a heartbeat.
+    :param firmware: QEMU's options for another than its BIOS.
     :param disks: QEMU's options; ``{disk}`` is a file of :data:`DISK_BYTES`.
     :param cards: models of network cards; the last is the one that is connected.
     """
@@ -222,6 +224,7 @@ def boot(
     parameters = {
         "ironic_api_url": api_url,
         "deployment_id": NODE,
+        "action": action,
         "deployment_key": key,
         "iscsi_target_iqn": IQN,
         "iscsi_initiator_iqn": CONDUCTOR,
@@ -243,7 +246,7 @@ def boot(
         file.truncate(DISK_BYTES)
     portal = f"{GUEST}:{free_port(GUEST)}"
     command = qemu_command(iso, floppy, console, cards, f"{portal}-{guest_address}:3260")
-    command += [option.format(disk=disk) for option in disks]
+    command += [*firmware, *(option.format(disk=disk) for option in disks)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             yield Machine(console, disk, portal, key, chap_secret)
