@@ -211,6 +211,7 @@ def boot(
     callback_timeout: int = 300,
     login_timeout: int = 1800,
     agent_token: str | None = None,
+    action: str = "deploy",
     firmware: Sequence[str] = (),
 ) -> Iterator[Machine]:
     """Start a machine with the deploy ISO and a floppy; kill it at the end.
