@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,21 +28,33 @@ name = "node-0"
 address = "{ADDRESS}"
 port = 0
 password = "{PASSWORD}"
+
+[[server]]
+name = "gen9"
+address = "{ADDRESS}"
+port = 0
+password = "{PASSWORD}"
+generation = "ilo4-gen9"
 """
 
 
 @dataclass(frozen=True)
 class Lab:
-    """Where the emulated iLO and the control API listen."""
+    """Where the emulated iLOs and the control API listen.
+
+    :ivar port: of the Gen8; ``rest_port`` is that of the Gen9, which has REST.
+    """
 
     port: int
     certificate: Path
+    rest_port: int
+    rest_certificate: Path
     control: str
     http: aiohttp.ClientSession
 
-    def context(self) -> ssl.SSLContext:
-        """Trust this iLO's certificate, as strictly as OpenSSL can."""
-        context = ssl.create_default_context(cafile=self.certificate)
+    def context(self, certificate: Path | None = None) -> ssl.SSLContext:
+        """Trust an iLO's certificate, as strictly as OpenSSL can."""
+        context = ssl.create_default_context(cafile=certificate or self.certificate)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
@@ -65,6 +77,18 @@ class Lab:
         async with self.http.post(url, data=body, ssl=self.context()) as reply:
             return await reply.text()
 
+    async def rest(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Call the REST service: status, document and headers."""
+        url = f"https://{ADDRESS}:{self.rest_port}{path}"
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        context = self.context(self.rest_certificate)
+        async with self.http.request(
+            method, url, data=data, headers=headers, ssl=context
+        ) as reply:
+            return reply.status, await reply.json(), reply.headers
+
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Call the control API."""
         async with self.http.request(method, self.control + path, json=body) as reply:
@@ -76,9 +100,11 @@ async def _lab(directory: Path) -> AsyncIterator[Lab]:
     (directory / "lab.toml").write_text(CONFIG)
     async with running(load(directory / "lab.toml")), aiohttp.ClientSession() as http:
         ready = json.loads((directory / "ready.json").read_text())
-        server = ready["servers"]["node-0"]
-        port = int(server["url"].rpartition(":")[2])
-        yield Lab(port, Path(server["certificate"]), ready["control"], http)
+        listening = []
+        for server in ready["servers"].values():
+            port = int(server["url"].rpartition(":")[2])
+            listening += [port, Path(server["certificate"])]
+        yield Lab(*listening, ready["control"], http)
 
 
 @pytest.fixture

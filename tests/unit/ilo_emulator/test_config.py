@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ilo_emulator.config import Accel, ConfigError, DiskConfig, DiskInterface, Endpoint, Nic, load
+from ilo_emulator.firmware import BootMode
 
 EMULATOR = '[emulator]\nstate_dir = "state"\ncontrol = "127.0.0.1:8090"\n'
 SERVER = '[[server]]\nname = "node-0"\naddress = "127.0.1.10"\npassword = "hunter2"\n'
@@ -46,6 +47,26 @@ def test_a_qemu_machine(tmp_path: Path):
     assert qemu.disks == (DiskConfig(tmp_path / "d.qcow2", 8, DiskInterface.AHCI, 512, None),)
 
 
+def test_boot_modes_and_generations(tmp_path: Path):
+    [server] = load(written(tmp_path, EMULATOR + SERVER)).servers
+    assert (server.boot_mode, server.secure_boot) == (BootMode.LEGACY, False)
+    uefi = EMULATOR + SERVER + 'boot_mode = "uefi"\nsecure_boot = true\n'
+    [server] = load(written(tmp_path, uefi)).servers
+    assert (server.boot_mode, server.secure_boot) == (BootMode.UEFI, True)
+    assert server.profile.name == "ilo4-gen9"
+
+
+def test_extra_disks(tmp_path: Path):
+    more = 'serial = "S"\nextra_disks = [{ size_gib = 2, sector_size = 4096, serial = "X" }, {}]'
+    qemu = load(written(tmp_path, EMULATOR + SERVER + QEMU + more)).servers[0].qemu
+    assert qemu is not None
+    assert qemu.disks == (
+        DiskConfig(tmp_path / "d.qcow2", 8, DiskInterface.AHCI, 512, "S"),
+        DiskConfig(tmp_path / "d-1.qcow2", 2, DiskInterface.VIRTIO, 4096, "X"),
+        DiskConfig(tmp_path / "d-2.qcow2", 8, DiskInterface.AHCI, 512, None),
+    )
+
+
 def test_the_password_from_a_file(tmp_path: Path):
     (tmp_path / "secret").write_text("p w\n")
     text = EMULATOR + SERVER.replace('password = "hunter2"', 'password_file = "secret"')
@@ -72,6 +93,25 @@ def test_the_password_from_a_file(tmp_path: Path):
         (EMULATOR + SERVER + "port = 65536", "port must be a number from 0 to 65535"),
         (EMULATOR + SERVER + "port = true", "port must be a number"),
         (EMULATOR + SERVER + 'generation = "ilo9"', "generation must be one of ilo4-gen8"),
+        (EMULATOR + SERVER + 'boot_mode = "both"', "boot_mode must be one of legacy, uefi"),
+        (
+            EMULATOR + SERVER + 'boot_mode = "uefi"\ngeneration = "ilo4-gen8"',
+            "generation must be one of ilo4-gen9",
+        ),
+        (EMULATOR + SERVER + "secure_boot = true", "secure_boot needs boot_mode to be uefi"),
+        (EMULATOR + SERVER + "secure_boot = 1", "secure_boot must be true or false"),
+        (EMULATOR + SERVER + QEMU + "sector_size = 1024", "sector_size must be 512 or 4096"),
+        (
+            EMULATOR + SERVER + QEMU + 'sector_size = 4096\ndisk_interface = "ahci"',
+            "disk_interface must be one of virtio, megasas, nvme",
+        ),
+        (EMULATOR + SERVER + QEMU + 'serial = "a b"', "serial must be 1 to 20 letters"),
+        (EMULATOR + SERVER + QEMU + "extra_disks = 1", "extra_disks must be given as"),
+        (EMULATOR + SERVER + QEMU + "extra_disks = [{a = 1}]", "extra_disks 1: unknown: a"),
+        (
+            EMULATOR + SERVER + QEMU + "extra_disks = [{}, {}, {}, {}, {}, {}]",
+            "qemu: extra_disks can be 5 at most",
+        ),
         (EMULATOR + SERVER + 'uuid = "x"', "uuid must be a UUID"),
         (EMULATOR + SERVER + 'machine = "xen"', "machine must be one of paper, qemu"),
         (EMULATOR + SERVER + 'machine = "qemu"', "qemu is missing"),

@@ -16,7 +16,10 @@ def test_shows_a_server(in_lab):
         assert (server["power"], server["starts"], server["booted_from"]) == ("off", 0, "none")
         assert set(server["media"]) == {"FLOPPY", "CDROM"}
         assert server["bytes_fetched"] == 0
-        assert await lab.ask("GET", "/servers") == (200, [server])
+        assert server["boot_mode"] == server["pending_boot_mode"] == "legacy"
+        assert not server["secure_boot"]
+        _, other = await lab.ask("GET", "/servers/gen9")
+        assert await lab.ask("GET", "/servers") == (200, [server, other])
 
     in_lab(play)
 

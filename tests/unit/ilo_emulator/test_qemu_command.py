@@ -9,6 +9,7 @@ import pytest
 
 from ilo_emulator.config import Accel, DiskInterface, load
 from ilo_emulator.media_proxy import MediaProxy
+from ilo_emulator.ovmf import FlashImages
 from ilo_emulator.qemu_command import Launch
 from ilo_emulator.state import BootDevice, Device
 
@@ -36,8 +37,14 @@ class _Proxy(MediaProxy):
         return f"http://127.0.0.1:1/{device}"
 
 
-def launch(tmp_path: Path, interface: str = "ahci", accel: Accel = Accel.TCG) -> Launch:
-    (tmp_path / "lab.toml").write_text(CONFIG.format(interface=interface))
+def launch(
+    tmp_path: Path,
+    interface: str = "ahci",
+    accel: Accel = Accel.TCG,
+    flash: FlashImages | None = None,
+    more: str = "",
+) -> Launch:
+    (tmp_path / "lab.toml").write_text(CONFIG.format(interface=interface) + more)
     server = load(tmp_path / "lab.toml").servers[0]
     assert server.qemu is not None
     proxy = _Proxy(tmp_path / "pass,word")
@@ -48,7 +55,7 @@ def launch(tmp_path: Path, interface: str = "ahci", accel: Accel = Accel.TCG) ->
         accel=accel,
         order=[BootDevice.CDROM, BootDevice.HDD, BootDevice.NETWORK],
         media=[Device.CDROM],
-        flash=None,
+        flash=flash,
         proxy=proxy,
         console_log=tmp_path / "console,1.log",
         qmp_fd=7,
@@ -96,10 +103,49 @@ def test_the_iscsi_port_is_reached_from_outside(tmp_path: Path):
         (DiskInterface.AHCI, "ide-hd"),
         (DiskInterface.VIRTIO, "virtio-blk-pci"),
         (DiskInterface.MEGASAS, "scsi-hd"),
+        (DiskInterface.NVME, "nvme"),
     ],
 )
 def test_disk_interfaces(tmp_path: Path, interface: str, driver: str):
     assert devices(launch(tmp_path, interface).command())[driver]["drive"] == "disk0"
+
+
+def test_several_disks_are_tried_in_their_order(tmp_path: Path):
+    more = """serial = "MAIN"
+extra_disks = [
+    { interface = "nvme", sector_size = 4096 },
+    { interface = "megasas", serial = "RAID-1" },
+    { size_gib = 2 },
+]
+"""
+    command = launch(tmp_path, more=more).command()
+    described = [json.loads(text) for text in options(command, "-device")]
+    disks = [device for device in described if device.get("drive", "").startswith("disk")]
+    facts = [(d["driver"], d.get("serial"), d["logical_block_size"]) for d in disks]
+    assert facts == [
+        ("ide-hd", "MAIN", 512),
+        ("nvme", "disk1", 4096),
+        ("scsi-hd", "RAID-1", 512),
+        ("ide-hd", None, 512),
+    ]
+    assert [disk["bus"] for disk in disks if disk["driver"] == "ide-hd"] == ["ide.0", "ide.3"]
+    boot = {device["id"]: device["bootindex"] for device in described if "bootindex" in device}
+    assert sorted(boot, key=boot.__getitem__) == ["cdrom", "disk0", "disk1", "disk2", "disk3"]
+    nodes = [json.loads(text) for text in options(command, "-blockdev")]
+    files = {node["node-name"]: node["file"]["filename"] for node in nodes if "file" in node}
+    assert files["disk2"] == str(tmp_path / "d-2.qcow2")
+
+
+def test_uefi(tmp_path: Path):
+    flash = FlashImages(tmp_path / "code.fd", tmp_path / "variables.fd")
+    command = launch(tmp_path, flash=flash).command()
+    assert options(command, "-machine") == ["q35,smm=on,pflash0=code,pflash1=variables"]
+    assert options(command, "-global") == ["driver=cfi.pflash01,property=secure,value=on"]
+    nodes = {node["node-name"]: node for node in map(json.loads, options(command, "-blockdev"))}
+    assert nodes["code"]["read-only"]
+    assert nodes["code"]["file"]["filename"] == str(flash.code)
+    assert nodes["variables"]["file"]["filename"] == str(flash.variables)
+    assert options(launch(tmp_path).command(), "-machine") == ["q35"]
 
 
 def test_accelerators(tmp_path: Path):
