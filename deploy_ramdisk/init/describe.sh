@@ -36,8 +36,9 @@ scsi_address() {
 # Print the name that udev's path_id would give a disk, which lasts from boot to boot.
 by_path() {
     place=$(readlink -f "$sys/block/$1")
-    pci=$(printf %s "$place" | tr / '\n' | grep -E '^[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$' |
-        tail -n 1)
+    # The last one: those before it are bridges.
+    pci=$(echo "$place" |
+        sed -nE 's|.*/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/.*|\1|p')
     [ -n "$pci" ] || return 0
     case $1 in
         vd*) unit= ;;

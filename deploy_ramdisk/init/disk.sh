@@ -8,7 +8,7 @@ quiet_seconds=3
 find_local_disks() {
     await_disks
     [ -n "$disks" ] || fail "No local disk was found. Block devices: $(list_devices)"
-    drop_second_paths
+    case $disks in *' '*) drop_second_paths ;; esac
 }
 
 # Set $disks to the names of all local disks, once no more turn up.

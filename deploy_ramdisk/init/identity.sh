@@ -16,12 +16,14 @@ read_identity() {
                 read_scsi_identity
             fi ;;
     esac
-    serial=$(printf %s "$serial" | tr -s ' ' _)
+    case $serial in *' '*) serial=$(printf %s "$serial" | tr -s ' ' _) ;; esac
 }
 
-# Print what a file says, as one line of ASCII, if there is such a file.
+# Print the first line of a file, without the blanks around it, if there is such a file.
 read_text() {
-    head -c 256 "$1" 2>/dev/null | one_line
+    text=
+    ! [ -f "$1" ] || read -r text <"$1"
+    printf %s "$text"
 }
 
 # From the ATA identify data in a VPD page 89h (SAT-3 12.4.2): its words are little-endian, and the
@@ -49,7 +51,7 @@ hex() {
 
 # From the VPD pages 83h and, if that has nothing, 80h.
 read_scsi_identity() {
-    designator=$(find_designator "$device/vpd_pg83" | one_line)
+    designator=$(find_designator "$device/vpd_pg83" | head -c 256 | one_line)
     serial=${designator#* }
     case $designator in
         '') serial=$(tail -c +5 "$device/vpd_pg80" 2>/dev/null | one_line) ;;
