@@ -478,7 +478,9 @@ def test_inspect_tells_data_from_size(tmp_path) -> None:
         (_convert(raw), "qcow2"),
         (_convert(raw, "-c"), "qcow2"),
     ):
-        assert image_file.inspect_image(image, image_format) == image_file.ImageInfo(100 * MIB, len(SOURCE))
+        assert image_file.inspect_image(image, image_format) == image_file.ImageInfo(
+            100 * MIB, len(SOURCE)
+        )
 
 
 def test_inspect_refuses_an_image_of_another_format(tmp_path) -> None:

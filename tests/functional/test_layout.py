@@ -6,8 +6,9 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,18 +16,18 @@ import pytest
 from ironic_ilo import disk, file_systems, msdos, partitions
 from ironic_ilo.disk import Stage
 from ironic_ilo.exception import DiskError, InvalidInput
-from ironic_ilo.file_systems import FileSystemType
+from ironic_ilo.file_systems import FileSystem, FileSystemType
 from ironic_ilo.iscsi import IscsiTarget
-from ironic_ilo.partitions import EPHEMERAL_LABEL, MIB, Extent, Label, Layout, Role
+from ironic_ilo.partitions import EPHEMERAL_LABEL, ESP_LABEL, MIB, Extent, Label, Layout, Role
 from tests.functional.disks import (
     SOON,
     SOURCE,
     Node,
     find_free_port,
-    find_signatures,
     make_image,
     offered,
     probe,
+    read_partitions,
     run_tool,
 )
 from tests.iscsi_relay import start_relay
@@ -83,11 +84,13 @@ def plan(
     ephemeral_mib: int = EPHEMERAL_MIB,
     swap_mib: int = 8,
     label: Label = Label.MSDOS,
+    **options: object,
 ) -> Layout:
     size = disk.read_disk_size(node.target, timeout=SOON)
     return partitions.plan_layout(
-        disk_size=size, root_mib=20, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib, label=label
-    )
+        disk_size=size, root_mib=20, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib, label=label,
+        **options,
+    )  # fmt: skip
 
 
 def write(target: IscsiTarget, layout: Layout, image: Path, **options: object) -> None:
@@ -175,11 +178,70 @@ def test_a_file_system_on_a_disk_full_of_garbage(make_node, image, kind) -> None
         assert file.read(16 * MIB) == image.read_bytes()
 
 
-@pytest.mark.parametrize(("kind", "limit_mib"), [("ext4", 12), ("xfs", 2), ("btrfs", 2)])
-def test_500_gib_cost_their_metadata(make_node, tmp_path, kind, limit_mib) -> None:
+ROOMY = DISK_SIZE + 100 * MIB
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+@pytest.mark.parametrize("label", Label)
+def test_every_partition_on_a_disk_full_of_garbage(
+    make_node, image, configdrive, label, sector_size
+) -> None:
+    node = make_node(ROOMY, sector_size=sector_size)
+    soil(node.path, [Extent(0, ROOMY)])
+    esp_mib = 32 if label is Label.GPT else 0  # msdos has room for four
+    layout = plan(node, label=label, sector_size=sector_size, esp_mib=esp_mib, configdrive=True)
+
+    write(node.target, layout, image, ephemeral_format=FileSystemType.XFS,
+          configdrive=configdrive, verify=True)  # fmt: skip
+
+    found = read_partitions(node.path, sector_size=sector_size)
+    assert found == [Extent(part.start, part.size) for part in layout.partitions]
+    check(FileSystemType.XFS, node.path, layout)
+    check_esp(node.path, layout)
+    swap, drive = layout.find(Role.SWAP), layout.find(Role.CONFIGDRIVE)
+    assert swap is not None
+    assert drive is not None
+    assert probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
+    assert probe(node.path, drive) == {"TYPE": "iso9660", "LABEL": "config-2"}
+    # The file, and nothing that an earlier one held.
+    wanted = configdrive.read_bytes().ljust(drive.size, b"\0")
+    assert (read(node.path, drive) == wanted) is True
+    root = Extent(layout.root.start, 16 * MIB)
+    assert (read(node.path, root) == image.read_bytes()) is True
+
+
+def check_esp(path: Path, layout: Layout) -> None:
+    part = layout.find(Role.ESP)
+    if part is None:
+        return
+    assert probe(path, part) == {"TYPE": "vfat", "LABEL": "efi-part"}
+    cut = path.with_suffix(".esp")
+    cut.write_bytes(read(path, part))
+    try:
+        assert "1 files, 0/" in run_tool("fsck.vfat", "-n", cut)
+    finally:
+        cut.unlink()
+
+
+@pytest.fixture
+def configdrive(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "user_data").write_bytes(SOURCE)
+    iso = tmp_path / "drive.iso"
+    run_tool("xorriso", "-as", "mkisofs", "-quiet", "-V", "config-2", "-o", iso, tree)
+    return iso
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit_mib", "sector_size"),
+    [("ext4", 12, 512), ("xfs", 2, 512), ("btrfs", 2, 512), ("ext4", 12, 4096)],
+)
+def test_500_gib_cost_their_metadata(make_node, tmp_path, kind, limit_mib, sector_size) -> None:
     kind = FileSystemType(kind)
-    node = make_node(501 * GIB_IN_MIB * MIB, thin=True)
-    layout = plan(node, ephemeral_mib=500 * GIB_IN_MIB)
+    node = make_node(501 * GIB_IN_MIB * MIB, thin=True, sector_size=sector_size)
+    label = Label.GPT if sector_size == 4096 else Label.MSDOS
+    layout = plan(node, ephemeral_mib=500 * GIB_IN_MIB, label=label, sector_size=sector_size)
     ephemeral = layout.find(Role.EPHEMERAL)
     assert ephemeral is not None
     # Garbage wherever the file system will write, and around that.
@@ -197,10 +259,29 @@ def test_500_gib_cost_their_metadata(make_node, tmp_path, kind, limit_mib) -> No
     check(kind, node.path, layout)
 
 
-@pytest.mark.parametrize("kind", FileSystemType)
-def test_all_that_mkfs_changes_is_known(tmp_path, monkeypatch, kind) -> None:
+def make_esp(sector_size: int) -> AbstractContextManager[FileSystem]:
+    return file_systems.make_efi_system_partition(
+        EPHEMERAL_MIB * MIB, label=ESP_LABEL, sector_size=sector_size
+    )
+
+
+MAKERS = {
+    **{
+        kind: partial(
+            file_systems.make_file_system, kind, EPHEMERAL_MIB * MIB, label=EPHEMERAL_LABEL
+        )
+        for kind in FileSystemType
+    },
+    "esp": partial(make_esp, 512),
+    "esp-4096": partial(make_esp, 4096),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_all_that_mkfs_changes_is_known(tmp_path, monkeypatch, make) -> None:
     """Hold what is sent against what the same program does to a disk full of garbage."""
-    known = find_written(kind, EPHEMERAL_MIB * MIB)
+    with make() as made:
+        known = made.written
     path = tmp_path / "disk"
     path.touch()
     os.truncate(path, EPHEMERAL_MIB * MIB)
@@ -208,7 +289,7 @@ def test_all_that_mkfs_changes_is_known(tmp_path, monkeypatch, kind) -> None:
 
     # mkfs finds the garbage where it expects an empty file in memory.
     monkeypatch.setattr(os, "memfd_create", lambda _name: os.open(path, os.O_RDWR))
-    with file_systems.make_file_system(kind, EPHEMERAL_MIB * MIB, label=EPHEMERAL_LABEL):
+    with make():
         changed = list(find_changes(path))
 
     assert changed
@@ -229,30 +310,38 @@ def find_changes(path: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("label", "signatures"), [(Label.MSDOS, ["dos"]), (Label.GPT, ["gpt", "gpt", "PMBR"])]
+    ("label", "sector_size", "esp_mib"),
+    [(Label.MSDOS, 512, 0), (Label.GPT, 4096, 32)],
 )
-def test_preserve_ephemeral_keeps_every_byte_of_it(
-    make_node, image, tmp_path, label, signatures
+def test_preserve_ephemeral_keeps_every_byte_of_it(  # noqa: PLR0917
+    make_node, image, configdrive, tmp_path, label, sector_size, esp_mib
 ) -> None:
-    node = make_node(DISK_SIZE)
-    soil(node.path, [Extent(0, 8 * MIB), Extent(DISK_SIZE - 2 * MIB, 2 * MIB)])
-    layout = plan(node, label=label)
-    write(node.target, layout, image, ephemeral_format=FileSystemType.EXT4)
-    assert find_signatures(node.path) == signatures
-    ephemeral, swap, root = layout.partitions
-    # What the tenant, and a stranger in root and swap, have written since.
-    soil(node.path, [ephemeral, swap, root])
+    node = make_node(ROOMY, sector_size=sector_size)
+    soil(node.path, [Extent(0, 8 * MIB), Extent(ROOMY - 2 * MIB, 2 * MIB)])
+    layout = plan(node, label=label, sector_size=sector_size, esp_mib=esp_mib, configdrive=True)
+    write(node.target, layout, image, ephemeral_format=FileSystemType.EXT4,
+          configdrive=configdrive)  # fmt: skip
+    partitions = read_partitions(node.path, sector_size=sector_size)
+    *_esp, ephemeral, swap, drive, root = layout.partitions
+    # What the tenant, and a stranger in the rest, have written since.
+    soil(node.path, list(layout.partitions))
     before = node.path.read_bytes()
     other = make_image(tmp_path / "other.raw", 12 * MIB)
+    configdrive.write_bytes(SOURCE[: 2 * MIB])
 
-    write(node.target, layout, tmp_path / "other.raw", preserve_ephemeral=True)
+    write(node.target, layout, tmp_path / "other.raw", preserve_ephemeral=True,
+          configdrive=configdrive)  # fmt: skip
 
     after = node.path.read_bytes()
     # One comparison, since pytest would print a gigabyte.
-    assert (after[: ephemeral.end] == before[: ephemeral.end]) is True
-    assert (after[root.end :] == before[root.end :]) is True
+    for kept in (slice(MIB), slice(ephemeral.start, ephemeral.end), slice(root.end, None)):
+        assert (after[kept] == before[kept]) is True
     assert (after[root.start : root.start + len(other)] == other) is True
+    wanted = SOURCE[: 2 * MIB].ljust(drive.size, b"\0")
+    assert (after[drive.start : drive.end] == wanted) is True
     assert probe(node.path, swap) == {"TYPE": "swap", "LABEL": "swap1"}
+    check_esp(node.path, layout)
+    assert read_partitions(node.path, sector_size=sector_size) == partitions
 
 
 @pytest.mark.parametrize("swap_mib", [9, None])
@@ -306,12 +395,13 @@ def test_a_missing_mkfs_names_its_package_before_any_write(
     assert digest_of(node.path, Extent(0, 64 * MIB)) == before
 
 
-def test_the_stages_of_a_write_are_shown(make_node, image) -> None:
-    node = make_node(DISK_SIZE)
+def test_the_stages_of_a_write_are_shown(make_node, image, configdrive) -> None:
+    node = make_node(ROOMY)
     stages = []
 
     disk.write_deploy_image(
-        node.target, plan(node), image, "raw", ephemeral_format=FileSystemType.EXT4,
+        node.target, plan(node, configdrive=True), image, "raw",
+        ephemeral_format=FileSystemType.EXT4, configdrive=configdrive, verify=True,
         on_progress=lambda progress: stages.append(progress.stage),
         timeout=SOON, stall_timeout=SOON,
     )  # fmt: skip
