@@ -2,13 +2,13 @@
 # deploy: it ends when the server is powered off.
 set -u
 
-for part in console devices floppy parameters clock http network dhcp static identity disk \
-    describe target callback erase erase_metadata erase_data erase_hardware; do
+for part in console firmware devices floppy parameters clock http network dhcp static identity \
+    disk describe target callback erase erase_metadata erase_data erase_hardware; do
     . "/deploy/$part.sh"
 done
 
 find_other_ports
-say "deploy ramdisk, kernel $(uname -r)"
+say "deploy ramdisk, kernel $(uname -r), $(describe_firmware)"
 load_modules
 read_floppy
 read_parameters "$run/floppy/parameters.txt"
