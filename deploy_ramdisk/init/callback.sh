@@ -1,12 +1,12 @@
 # Call the conductor back: pass_deploy_info or heartbeat ($callback), with one meaning
 # (ironic_ilo/callback.py has both bodies).
 
-address= offered=
-# What a clean step tells instead of $offered (a member of a JSON object), and with what status.
+address= descriptions=
+# What a clean step tells instead of $descriptions (a member of a JSON object), and with what status.
 told= told_as=
 repeat_seconds=15
 
-# Tell the conductor where the disks are, and what: $offered.
+# Tell the conductor where the disks are, and what: $descriptions.
 call_back() {
     post_callback "" && return 0
     withdraw_disks
@@ -74,13 +74,13 @@ post() {
 
 pass_deploy_info_body() {
     printf '{"address": "%s", "key": "%s", "iqn": "%s", %s, "error": "%s"}' \
-        "$address" "$key" "$iqn" "${told:-"\"disks\": [$offered]"}" "$(json_text "$1")"
+        "$address" "$key" "$iqn" "${told:-"\"disks\": [$descriptions]"}" "$(json_text "$1")"
 }
 
 heartbeat_body() {
     outcome=error message=$1
     [ -n "$message" ] || outcome=${told_as:-end} \
-        message="{\"address\": \"$address\", \"iqn\": \"$iqn\", ${told:-"\"disks\": [$offered]"}}"
+        message="{\"address\": \"$address\", \"iqn\": \"$iqn\", ${told:-"\"disks\": [$descriptions]"}}"
     printf '{"callback_url": "", "agent_version": "ironic-ilo", "agent_token": "%s", ' "$agent_token"
     printf '"agent_status": "%s", "agent_status_message": "%s"}' "$outcome" "$(json_text "$message")"
 }

@@ -14,8 +14,8 @@ offer_disks() {
     fail "No conductor was logged in for $login_timeout s: the disks are withdrawn"
 }
 
-# Offer each of $disks as a LUN, from 1, of $iqn to $initiator alone, at $address. Sets $offered to
-# their descriptions.
+# Offer each of $disks as a LUN, from 1, of $iqn to $initiator alone, at $address. Sets
+# $descriptions, the inside of a JSON list.
 export_disks() {
     [ -d "$configfs/target" ] || mount -t configfs configfs "$configfs"
     mkdir -p "$configfs/target/iscsi"
@@ -45,7 +45,7 @@ add_disks() {
     for disk in $disks; do
         lun=$((lun + 1))
         add_disk || return 1
-        offered="$offered${offered:+, }$(describe_disk "$disk" "$lun")"
+        descriptions="$descriptions${descriptions:+, }$(describe_disk "$disk" "$lun")"
         say "LUN $lun is /dev/$disk ($(disk_bytes "$disk") bytes)"
     done
 }

@@ -166,7 +166,7 @@ class TestCallback:
     @pytest.mark.parametrize("error", ["", 'C:\\dir "x"', "two\nlines\tand ü", "%s $(id) `id`"])
     def test_body_is_json_whatever_the_error(self, ash, error):
         done = ash(
-            "address=2001:db8::7 key=k iqn=i offered='{\"lun\": 1}'\n"
+            "address=2001:db8::7 key=k iqn=i descriptions='{\"lun\": 1}'\n"
             'pass_deploy_info_body "$(cat)"',
             stdin=error,
         )
@@ -182,7 +182,7 @@ class TestCallback:
     def test_heartbeat_says_where_the_disk_is(self, ash):
         done = ash(
             "address=2001:db8::7 agent_token=t iqn=i\n"
-            'offered=$(printf \'{"serial": "%s"}\' "$(json_text "$(cat)")")\n'
+            'descriptions=$(printf \'{"serial": "%s"}\' "$(json_text "$(cat)")")\n'
             'heartbeat_body ""',
             stdin='a"\\b',
         )
