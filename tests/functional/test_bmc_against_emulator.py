@@ -22,6 +22,7 @@ from ironic_ilo.bmc import (
     MediaStatus,
     PowerState,
     Product,
+    SecureBoot,
     connect,
 )
 from ironic_ilo.exception import (
@@ -54,6 +55,13 @@ password = "{PASSWORD}"
 generation = "ilo4-gen8"
 machine = "paper"
 serial_number = "CZ1234ABCD"
+
+[[server]]
+name = "gen9"
+address = "{ADDRESS}"
+port = 0
+password = "{PASSWORD}"
+generation = "ilo4-gen9"
 """
 
 
@@ -61,6 +69,7 @@ serial_number = "CZ1234ABCD"
 class Emulated:
     """One emulated iLO: how to reach it, and how to look behind it."""
 
+    name: str
     access: Access
     control: str
 
@@ -80,7 +89,7 @@ class Emulated:
 
     def _call(self, method: str, path: str, data: bytes | None = None) -> Any:
         request = urllib.request.Request(
-            f"{self.control}/servers/node-0{path}",
+            f"{self.control}/servers/{self.name}{path}",
             data,
             {"Content-Type": "application/json"},
             method=method,
@@ -114,15 +123,30 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> Any:
     return json.loads(path.read_text())
 
 
-@pytest.fixture
-def emulated(emulator: dict[str, Any]) -> Iterator[Emulated]:
-    """The emulated iLO, off and with empty drives before and after."""
-    server = emulator["servers"]["node-0"]
+def _reach(emulator: dict[str, Any], name: str) -> Emulated:
+    server = emulator["servers"][name]
     port = int(server["url"].rpartition(":")[2])
     access = Access(
         ADDRESS, "Administrator", PASSWORD, port, verify_ca=server["certificate"], timeout=30.0
     )
-    emulated = Emulated(access, emulator["control"])
+    return Emulated(name, access, emulator["control"])
+
+
+@pytest.fixture
+def gen9(emulator: dict[str, Any]) -> Iterator[Emulated]:
+    """The emulated Gen9, off and in legacy mode before and after."""
+    gen9 = _reach(emulator, "gen9")
+    yield gen9
+    bmc = gen9.connect()
+    bmc.set_pending_boot_mode(BootMode.LEGACY)
+    bmc.reset()
+    bmc.power_off()
+
+
+@pytest.fixture
+def emulated(emulator: dict[str, Any]) -> Iterator[Emulated]:
+    """The emulated iLO, off and with empty drives before and after."""
+    emulated = _reach(emulator, "node-0")
     yield emulated
     bmc = emulated.connect()
     bmc.power_off()
@@ -202,6 +226,48 @@ def test_boot_order_and_mode(emulated: Emulated):
     assert bmc.get_persistent_boot() == [BootDevice.NETWORK, *rest]
     bmc.set_persistent_boot(order[0])
     assert bmc.get_boot_mode() is BootMode.LEGACY
+
+
+def test_boot_modes_and_secure_boot_of_a_gen9(gen9: Emulated):
+    bmc = gen9.connect()
+    assert bmc.get_supported_boot_modes() == [BootMode.LEGACY, BootMode.UEFI]
+    assert bmc.get_secure_boot() == SecureBoot(current=False, pending=False)
+    with pytest.raises(BmcFeatureMissing, match="Put the server into UEFI mode"):
+        bmc.set_secure_boot(enabled=True)
+    with gen9.fault(post_refusals=2):
+        bmc.set_pending_boot_mode(BootMode.UEFI)
+    assert (bmc.get_boot_mode(), bmc.get_pending_boot_mode()) == (BootMode.LEGACY, BootMode.UEFI)
+    bmc.power_on()
+    assert bmc.get_boot_mode() is BootMode.UEFI
+    assert bmc.get_persistent_boot() == [BootDevice.HDD, BootDevice.NETWORK]
+    bmc.set_persistent_boot(BootDevice.NETWORK)
+    assert bmc.get_persistent_boot()[0] is BootDevice.NETWORK
+    with gen9.fault(post_refusals=2):
+        bmc.set_secure_boot(enabled=True)
+    assert bmc.get_secure_boot() == SecureBoot(current=False, pending=True)
+    bmc.reset()
+    assert bmc.get_secure_boot() == SecureBoot(current=True, pending=True)
+    bmc.set_secure_boot(enabled=False)
+
+
+def test_what_a_gen8_has_not(emulated: Emulated):
+    bmc = emulated.connect()
+    assert bmc.get_supported_boot_modes() == [BootMode.LEGACY]
+    assert bmc.get_pending_boot_mode() is BootMode.LEGACY
+    for refused in (
+        lambda: bmc.set_pending_boot_mode(BootMode.UEFI),
+        bmc.get_secure_boot,
+        lambda: bmc.set_secure_boot(enabled=True),
+    ):
+        with pytest.raises(BmcFeatureMissing, match="Check the server's generation"):
+            refused()
+
+
+def test_rest_of_an_ilo_that_fails(gen9: Emulated):
+    with gen9.fault(silent=True), pytest.raises(BmcUnreachable, match="within 1 s"):
+        gen9.connect(timeout=1.0).get_secure_boot()
+    with pytest.raises(BmcLoginFailed):
+        gen9.connect(password="wrong-Pa$$w0rd").get_secure_boot()
 
 
 def test_refusals_during_post_are_sat_out(emulated: Emulated):
