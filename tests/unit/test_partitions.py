@@ -18,11 +18,16 @@ def layouts(draw: st.DrawFn) -> Layout:
     ephemeral_mib = draw(st.one_of(st.just(0), st.integers(1, 60_000)))
     sector_size = draw(st.sampled_from([512, 4096]))
     label = draw(st.sampled_from(Label))
+    configdrive = draw(st.booleans())
+    # msdos has room for four.
+    full = label is Label.MSDOS and swap_mib and ephemeral_mib and configdrive
+    esp_mib = 0 if full else draw(st.one_of(st.just(0), st.integers(1, 1000)))
     spare_sectors = draw(st.one_of(st.integers(0, 3), st.integers(0, 10**10)))
-    disk_size = (2 + ephemeral_mib + swap_mib + root_mib) * MIB + spare_sectors * sector_size
+    wanted_mib = esp_mib + ephemeral_mib + swap_mib + 64 * configdrive + root_mib
     return partitions.plan_layout(
-        disk_size=disk_size, root_mib=root_mib, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib,
-        sector_size=sector_size, label=label,
+        disk_size=(2 + wanted_mib) * MIB + spare_sectors * sector_size,
+        root_mib=root_mib, swap_mib=swap_mib, ephemeral_mib=ephemeral_mib, esp_mib=esp_mib,
+        configdrive=configdrive, sector_size=sector_size, label=label,
     )  # fmt: skip
 
 
@@ -51,18 +56,19 @@ def test_wiped_is_what_nothing_else_will_write(layout: Layout, data: st.DataObje
     for must in _must_be_wiped(layout, root.start + image_size):
         assert any(e.start <= must.start and must.end <= e.end for e in extents), must
     # An outsider's data may only be lost at the two ends of the disk.
-    assert sum(e.size for e in extents) <= 14 * MIB
+    assert sum(e.size for e in extents) <= (18 + 64) * MIB
 
 
 @given(layouts(), st.data())
 def test_preserving_spares_table_and_ephemeral(layout: Layout, data: st.DataObject) -> None:
     ephemeral = layout.find(Role.EPHEMERAL)
-    first = layout.partitions[0].start if ephemeral is None else ephemeral.end
     image_size = data.draw(st.integers(1, layout.root.size))
 
     spared = partitions.wipe_extents(layout, image_size, preserve_ephemeral=True)
 
-    assert all(e.start >= first and e.end <= layout.root.end for e in spared)
+    assert all(e.start >= MIB and e.end <= layout.root.end for e in spared)
+    if ephemeral is not None:
+        assert all(e.end <= ephemeral.start or e.start >= ephemeral.end for e in spared)
     whole = partitions.wipe_extents(layout, image_size)
     assert all(any(w.start <= e.start and e.end <= w.end for w in whole) for e in spared)
 
@@ -86,19 +92,39 @@ def _must_be_wiped(layout: Layout, image_end: int) -> list[Extent]:
     ends += [Extent(tail, root.end - tail)] if tail < root.end else []
     for part in layout.partitions[:-1]:
         ends += [Extent(part.start, MIB), Extent(part.end - MIB, MIB)]
+        if part.role is Role.CONFIGDRIVE:
+            ends.append(part)
     return ends
 
 
-def test_ephemeral_comes_first_and_root_last() -> None:
+def test_the_order_is_ironics() -> None:
     layout = partitions.plan_layout(
-        disk_size=20 * GIB, root_mib=10 * 1024, swap_mib=512, ephemeral_mib=1024
-    )
+        disk_size=20 * GIB, root_mib=10 * 1024, swap_mib=512, ephemeral_mib=1024, esp_mib=200,
+        configdrive=True,
+    )  # fmt: skip
 
+    assert layout.label is Label.GPT
     assert [(p.number, p.role, p.start, p.size) for p in layout.partitions] == [
-        (1, Role.EPHEMERAL, MIB, GIB),
-        (2, Role.SWAP, 1025 * MIB, 512 * MIB),
-        (3, Role.ROOT, 1537 * MIB, 10 * GIB),
+        (1, Role.ESP, MIB, 200 * MIB),
+        (2, Role.EPHEMERAL, 201 * MIB, GIB),
+        (3, Role.SWAP, 1225 * MIB, 512 * MIB),
+        (4, Role.CONFIGDRIVE, 1737 * MIB, 64 * MIB),
+        (5, Role.ROOT, 1801 * MIB, 10 * GIB),
     ]
+
+
+def test_msdos_has_no_room_for_five_partitions() -> None:
+    sizes = {"disk_size": 20 * GIB, "root_mib": 10, "swap_mib": 5, "ephemeral_mib": 5}
+    layout = partitions.plan_layout(**sizes, configdrive=True)
+    assert (layout.label, len(layout.partitions)) == (Label.MSDOS, 4)
+
+    with pytest.raises(
+        InvalidInput,
+        match=r"needs 5: esp, ephemeral, swap, configdrive, root.*Remove.*disk_label:msdos",
+    ):
+        partitions.plan_layout(**sizes, configdrive=True, esp_mib=200, label=Label.MSDOS)
+    layout = partitions.plan_layout(**sizes, esp_mib=200, label=Label.MSDOS)
+    assert (layout.label, len(layout.partitions)) == (Label.MSDOS, 4)
 
 
 def test_root_is_the_first_partition_without_swap() -> None:
@@ -157,6 +183,7 @@ def test_gpt_needs_room_at_the_end_for_its_backup() -> None:
         ({"root_mib": -1}, "Set root_gb to 1 or more"),
         ({"swap_mib": -1}, "Set swap_mb to 0 or more"),
         ({"ephemeral_mib": -1}, "Set ephemeral_gb to 0 or more"),
+        ({"esp_mib": -1}, r"Set \[ilo\]efi_system_partition_mib to 0 or more"),
         ({"sector_size": 520}, "520 bytes are not known"),
     ],
 )
