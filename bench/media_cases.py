@@ -96,8 +96,8 @@ class BootIsoCase(MediaCase):
             "ironic.common.images, BIOS": lambda made: (
                 ironic_images.create_isolinux_image_for_bios(str(made), **theirs)
             ),
-            "ironic.common.images, UEFI": lambda made: (
-                ironic_images.create_esp_image_for_uefi(str(made), esp_image=str(esp), **theirs)
+            "ironic.common.images, UEFI": lambda made: ironic_images.create_esp_image_for_uefi(
+                str(made), esp_image=str(esp), **theirs
             ),
         }
 

@@ -68,9 +68,7 @@ class Ours(Tool):
     @contextmanager
     def offered(self, store: Store) -> Iterator[IscsiTarget]:
         """Offer a store as a deploy ramdisk offers its disk."""
-        target = IscsiTarget(
-            self._tgtd.portal, _new_iqn(), _INITIATOR, *self._chap, lun=LUN
-        )
+        target = IscsiTarget(self._tgtd.portal, _new_iqn(), _INITIATOR, *self._chap, lun=LUN)
         self._tgtd.add_target(
             target.iqn, store.path, chap=self._chap, initiator_iqn=_INITIATOR,
             thin=store.kind is StoreKind.THIN,
@@ -179,7 +177,7 @@ def all_tools(tgtd: Tgtd) -> list[Tool]:
 
 @contextmanager
 def _running_sink(store: Path) -> Iterator[int]:
-    command = [sys.executable, "-m", sink.__name__, ADDRESS, str(store)]
+    command = [sys.executable, "-P", sink.__file__, ADDRESS, str(store)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
