@@ -104,17 +104,9 @@ class Node:
             time.sleep(_POLL_SECONDS)
         return node
 
-    def deploy(
-        self,
-        *,
-        timeout: float,
-        on_poll: PollCallback | None = None,
-        config_drive: ConfigDrive = None,
-    ) -> ApiNode:
+    def deploy(self, *, timeout: float, on_poll: PollCallback | None = None) -> ApiNode:
         """Deploy what was assigned, and wait until the node is ACTIVE."""
-        return self.move(
-            "active", "active", timeout=timeout, on_poll=on_poll, config_drive=config_drive
-        )
+        return self.move("active", "active", timeout=timeout, on_poll=on_poll)
 
     def undeploy(self) -> ApiNode:
         """Take the instance away, and wait until the node is available again."""

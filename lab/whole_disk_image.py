@@ -15,12 +15,12 @@ from pathlib import Path
 from ironic_ilo.execute import execute
 from lab import cache
 from lab.instance_image import InstanceImage
-from lab.tiny_instance import ROOT_LABEL, build_tiny_instance
+from lab.tiny_instance import KERNEL_PARAMETERS, ROOT_LABEL, build_tiny_instance
 
 _MIB = 1024 * 1024
 _BOOT_MIB = 24
 _SECONDS_TO_MAKE = 300.0
-_KERNEL_PARAMETERS = f"root=LABEL={ROOT_LABEL} ro console=tty0 console=ttyS0,115200"
+_KERNEL_PARAMETERS = f"root=LABEL={ROOT_LABEL} ro {KERNEL_PARAMETERS}"
 _SYSLINUX_CONFIG = f"""\
 default linux
 label linux
