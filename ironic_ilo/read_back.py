@@ -17,7 +17,7 @@ from ironic_ilo.qemu_img import ImageFormat, PercentCallback
 # program at the first difference. What the image does not hold is not read at all, so convert, to
 # a disk that takes everything, visits just what it has written; so says its progress.
 # 8 requests of 2 MiB in flight, each with a buffer for either side.
-_CONVERT = ("qemu-img", "convert", "-p", "-n", "-W", "-m", "8")
+_CONVERT = ("qemu-img", "convert", "-p", "-n", "--target-is-zero", "-W", "-m", "8")
 _MISMATCH = re.compile(r"blkverify: .*contents mismatch at offset (\d+)")
 _HINT = (
     "Something between conductor and disk corrupts data: check the network's error counters, the "
