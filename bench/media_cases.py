@@ -21,6 +21,7 @@ from bench.measure import measure
 from bench.results import Row, Sample
 from bench.stores import MIB
 from ironic_ilo import images
+from ironic_ilo.boot_loaders import IsolinuxFiles
 
 _PARAMETERS = {f"parameter_{number}": "0123456789abcdef" * 4 for number in range(12)}
 _KERNEL_PARAMS = ("root=UUID=6fb8a0c5-9d4e-4d1a-8f64-6c5d6f1a2b3c", "ro", "console=ttyS0")
@@ -126,7 +127,7 @@ def _what_ironic_needs(directory: Path) -> Iterator[None]:
     tools.mkdir()
     (tools / "mkisofs").symlink_to("/usr/bin/xorrisofs")
     path = os.environ["PATH"]
-    CONF.set_override("isolinux_bin", str(images.IsolinuxFiles().isolinux_bin))
+    CONF.set_override("isolinux_bin", str(IsolinuxFiles().isolinux_bin))
     os.environ["PATH"] = f"{path}:/usr/sbin:{tools}"
     try:
         yield

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("ironic_ilo", "deploy_ramdisk", "ilo_emulator", "lab")
+PACKAGES = ("ironic_ilo", "deploy_ramdisk", "ilo_emulator", "lab", "bench")
 # Modules that the command line uses without an Ironic configuration.
 FREE_OF_IRONIC = (
     "ironic_ilo/bmc",
@@ -90,7 +90,7 @@ def test_there_are_modules_to_check():
 
 @pytest.mark.parametrize("path", modules("ironic_ilo"), ids=str)
 def test_driver_knows_neither_emulator_nor_lab(path):
-    assert not top_level(imports(path)) & {"ilo_emulator", "lab"}
+    assert not top_level(imports(path)) & {"ilo_emulator", "lab", "bench"}
 
 
 @pytest.mark.parametrize("path", modules("ilo_emulator"), ids=str)
