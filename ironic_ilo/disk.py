@@ -173,37 +173,50 @@ def write_whole_disk_image(
     """
     info = image_file.inspect_image(image, image_format)
     _check_disk_suffices(image, info, disk_size)
-    head = image_file.read_part(image, image_format, _HEAD)
     table = whole_disk.read_table(
-        head, image_size=info.virtual_size, disk_size=disk_size, sector_size=sector_size
-    )
-    extra = []
-    if configdrive is not None:
-        drive = _find_configdrive(table, image, image_format)
-        if drive is None:
-            drive = whole_disk.place_configdrive(table, disk_size)
-            table = table.with_partition(drive)
-        extra = [_as_source(configdrive, drive)]
-    tables = table.render(disk_size)
-    held_back = whole_disk.find_ends(tables, disk_size)
-    body = Extent(_HEAD.end, min(info.virtual_size, held_back[0].start) - _HEAD.end)
-    sources = [_Source(Stage.WRITE, image, image_format, body, body)] if body.size > 0 else []
-
+        image_file.read_part(image, image_format, _HEAD),
+        image_size=info.virtual_size, disk_size=disk_size, sector_size=sector_size,
+    )  # fmt: skip
+    table, drive = _place_configdrive(table, image, image_format, configdrive, disk_size)
+    written = table.render(disk_size)
+    tail, head = ends = whole_disk.find_ends(written, disk_size)
+    body = Extent(head.end, min(info.virtual_size, tail.start) - head.end)
+    rest = [_Source(Stage.WRITE, image, image_format, body, body)] if body.size > 0 else []
     write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
     wipe = whole_disk.wipe_extents(info.virtual_size, disk_size)
-    _wipe(write, partitions.merge_extents([*wipe, *(source.extent for source in extra)]))
-    _copy(write, [*sources, *extra], verify=verify)
-    ends = {
-        end.start: whole_disk.overlay(
-            image_file.read_part(image, image_format, end).ljust(end.size, b"\0"),
-            end.start,
-            tables,
-        )
-        for end in held_back
-        if end.size
-    }
-    _write_table(write, ends, verify=verify)
+    _wipe(write, partitions.merge_extents([*wipe, *(source.extent for source in drive)]))
+    _copy(write, [*rest, *drive], verify=verify)
+    _write_table(write, _compose_ends(image, image_format, ends, written), verify=verify)
     return WriteReport(info.allocated, write.seconds)
+
+
+def _place_configdrive(
+    table: whole_disk.Table,
+    image: Path,
+    image_format: ImageFormat,
+    configdrive: Path | None,
+    disk_size: int,
+) -> tuple[whole_disk.Table, list["_Source"]]:
+    """Find or make a config drive's partition; return the table with it, and what goes there."""
+    if configdrive is None:
+        return table, []
+    drive = _find_configdrive(table, image, image_format)
+    if drive is None:
+        drive = whole_disk.place_configdrive(table, disk_size)
+        table = table.with_partition(drive)
+    return table, [_as_source(configdrive, drive)]
+
+
+def _compose_ends(
+    image: Path, image_format: ImageFormat, ends: Sequence[Extent], written: Mapping[int, bytes]
+) -> dict[int, bytes]:
+    """Return what goes to the ends of a disk, in their order: the image's data and the table."""
+    composed = {}
+    for end in ends:
+        content = image_file.read_part(image, image_format, end).ljust(end.size, b"\0")
+        if content:
+            composed[end.start] = whole_disk.overlay(content, end.start, written)
+    return composed
 
 
 @dataclass(frozen=True)

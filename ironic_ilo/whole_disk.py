@@ -96,11 +96,11 @@ def place_configdrive(table: Table, disk_size: int) -> Extent:
     return Extent(start, CONFIGDRIVE_MIB * MIB)
 
 
-def find_ends(written: Mapping[int, bytes], disk_size: int) -> tuple[Extent, ...]:
+def find_ends(written: Mapping[int, bytes], disk_size: int) -> tuple[Extent, Extent]:
     """Return the parts of a disk that make it complete, and are written last; in this order.
 
     :param written: what of the table goes where on the disk.
-    :return: the end with GPT's backup, if there is one, else an empty end; and the first MiB.
+    :return: the end with GPT's backup, empty without one; and the first MiB.
     """
     start = min((at for at in written if at >= MIB), default=None)
     tail = disk_size if start is None else start // MIB * MIB
