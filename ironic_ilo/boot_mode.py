@@ -13,11 +13,14 @@ from ironic.common.i18n import _
 from ironic.conductor import utils as manager_utils
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import boot_mode_utils
+from oslo_log import log as logging
 
 from ironic_ilo import bmc, driver_info
 from ironic_ilo.bmc.types import BootMode
 from ironic_ilo.exception import BmcFeatureMissing, BmcStateMismatch
 from ironic_ilo.ironic_errors import translated
+
+LOG = logging.getLogger(__name__)
 
 # In ``driver_internal_info``: the mode in which ramdisk and instance boot, by Ironic's name.
 _RECORD = "ilo_boot_mode"
@@ -67,12 +70,15 @@ def prepare(task: Any) -> None:
     """Put the server, which is off, into the mode that the capabilities ask for.
 
     The mode applies from its next start; ``confirm`` tells whether it did. It is recorded for
-    ``is_uefi``.
+    ``is_uefi``. Secure Boot that an earlier deploy switched on, and this one does not ask for, is
+    switched off.
 
     :raises InvalidParameterValue: the capabilities are wrong.
     :raises IloOperationError: the server knows no such mode, or the iLO did not take it.
     """
     node, wishes = task.node, _read_wishes(task.node)
+    if not wishes.secure_boot:
+        _undo_secure_boot(task)
     with translated(node, "set the boot mode"):
         server = bmc.connect(driver_info.parse_access(node))
         mode = wishes.mode or server.get_pending_boot_mode()
@@ -126,15 +132,24 @@ def restore(task: Any) -> None:
 
     :raises IloOperationError: the iLO did not take it.
     """
+    _undo_secure_boot(task)
+    task.node.del_driver_internal_info(_RECORD)
+    task.node.save()
+
+
+def _undo_secure_boot(task: Any) -> None:
     node = task.node
-    if node.driver_internal_info.get(_SWITCHED_ON):
-        with translated(node, "switch Secure Boot off"):
-            server = bmc.connect(driver_info.parse_access(node))
-            server.set_secure_boot(enabled=False)
-        manager_utils.node_cache_boot_mode(task)
-    for record in (_RECORD, _SWITCHED_ON):
-        node.del_driver_internal_info(record)
+    if not node.driver_internal_info.get(_SWITCHED_ON):
+        return
+    with translated(node, "switch Secure Boot off"):
+        try:
+            bmc.connect(driver_info.parse_access(node)).set_secure_boot(enabled=False)
+        except BmcFeatureMissing as exc:
+            # Someone has put the server into BIOS mode: then it is off, and cannot be changed.
+            LOG.warning("Node %(node)s: %(error)s", {"node": node.uuid, "error": exc})
+    node.del_driver_internal_info(_SWITCHED_ON)
     node.save()
+    manager_utils.node_cache_boot_mode(task)
 
 
 @dataclass(frozen=True)
@@ -148,10 +163,9 @@ class _Wishes:
 def _read_wishes(node: Any) -> _Wishes:
     capabilities = utils.parse_instance_info_capabilities(node)
     secure_boot = _choice(node, "secure_boot", capabilities, ("true", "false")) == "true"
-    _choice(node, "boot_mode", capabilities, tuple(MODES))
-    own = {"boot_mode": driver_utils.get_node_capability(node, "boot_mode")}
-    fixed = _choice(node, "boot_mode", own, tuple(MODES))
-    if secure_boot and boot_modes.LEGACY_BIOS in (capabilities.get("boot_mode"), fixed):
+    asked = _choice(node, "boot_mode", capabilities, tuple(MODES))
+    fixed = driver_utils.get_node_capability(node, "boot_mode") or ""
+    if secure_boot and boot_modes.LEGACY_BIOS in (asked, fixed.lower()):
         raise exception.InvalidParameterValue(
             _(
                 "Node %s has the capabilities secure_boot:true and boot_mode:bios, but Secure "
@@ -159,7 +173,8 @@ def _read_wishes(node: Any) -> _Wishes:
             )
             % node.uuid
         )
-    name = boot_mode_utils.get_boot_mode_for_deploy(node)
+    found = {"boot_mode": boot_mode_utils.get_boot_mode_for_deploy(node)}
+    name = _choice(node, "boot_mode", found, tuple(MODES))
     return _Wishes(None if name is None else MODES[name], secure_boot)
 
 

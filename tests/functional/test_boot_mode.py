@@ -116,8 +116,7 @@ def test_a_gen8_says_what_it_cannot(node):
 
 
 def test_an_instance_that_wants_secure_boot(gen9, tgtd, disk):
-    info = gen9.show()["instance_info"]
-    gen9.set("instance_info", info | {"capabilities": {"secure_boot": "true"}})
+    gen9.set("instance_info/capabilities", {"secure_boot": "true"})
     ramdisk = gen9.boot_ramdisk()
     # The iLO takes Secure Boot in UEFI mode only, which applies with the ramdisk's start.
     assert settings(gen9) == ("uefi", "uefi", False)
@@ -180,10 +179,39 @@ def test_a_gen8_is_not_touched_when_it_cannot(node, capabilities, complaint):
     assert (node.emulated()["power"], node.emulated()["starts"]) == ("on", starts)
 
 
+@pytest.fixture
+def secured(gen9, tgtd, disk):
+    """Deploy an instance for which Secure Boot was switched on."""
+    gen9.set("instance_info/capabilities", {"secure_boot": "true"})
+    ramdisk = gen9.boot_ramdisk()
+    ramdisk.offer_disk(tgtd, disk)
+    ramdisk.call_back()
+    gen9.wait("active")
+    assert settings(gen9) == ("uefi", "uefi", True)
+    return gen9
+
+
+def test_the_next_instance_may_do_without(secured):
+    secured.set("instance_info/capabilities", {})
+    secured.provision("rebuild")
+    secured.wait("wait call-back")
+    assert settings(secured) == ("uefi", "uefi", False)
+
+
+def test_a_tear_down_in_bios_mode_succeeds(secured):
+    """Someone has changed the mode of a server whose Secure Boot we are to switch off."""
+    ilo = connect(secured)
+    ilo.set_pending_boot_mode(bmc.BootMode.LEGACY)
+    ilo.reset()
+    secured.provision("deleted")
+    assert secured.wait("available")["boot_mode"] == "bios"
+
+
 @pytest.mark.parametrize(
     ("capabilities", "complaint"),
     [
         ({"boot_mode": "pxe"}, "boot_mode:pxe"),
+        ({"boot_mode": 1}, "as text"),
         ({"secure_boot": True}, "as text"),
         ({"secure_boot": "true", "boot_mode": "bios"}, "needs UEFI"),
     ],
