@@ -23,7 +23,7 @@ _SECONDS_TO_REBOOT = 180.0
 
 PollCallback = Callable[[ApiNode], None]
 # A URL, a gzipped ISO in Base64, or what is to be in one.
-ConfigDrive = str | dict[str, object] | None
+ConfigDriveSource = str | dict[str, object] | None
 
 
 @contextmanager
@@ -79,7 +79,7 @@ class Node:
         *,
         timeout: float,
         on_poll: PollCallback | None = None,
-        config_drive: ConfigDrive = None,
+        config_drive: ConfigDriveSource = None,
     ) -> ApiNode:
         """Set a provision state's verb, and wait for the state that it leads to.
 

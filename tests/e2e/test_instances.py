@@ -21,10 +21,9 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from lab import node as lab_node
 from lab.emulator import Control
 from lab.instance_image import InstanceImage
-from lab.node import Node, connected, enrol
+from lab.node import ConfigDriveSource, Node, connected, enrol
 from lab.services import Services, running_services
 from lab.settings import Disk, Ports, Settings, cache_directory, with_free_ports
 from lab.sources import Sources, offer
@@ -66,7 +65,7 @@ class Server:
     def deploy(
         self,
         instance_info: dict[str, Any],
-        config_drive: lab_node.ConfigDrive,
+        config_drive: ConfigDriveSource,
         *,
         verb: str = "active",
     ) -> Report:
