@@ -14,7 +14,7 @@ import io
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from ironic.common import exception, image_service
 from ironic.conductor import configdrive_utils
 from ironic.conf import CONF
+from oslo_utils import strutils
 
 from ironic_ilo import image_file
 from ironic_ilo.exception import ImageError, InvalidInput
@@ -93,36 +94,59 @@ def _build(node: Any, given: dict[str, Any]) -> bytes:
 
 def _fetch(url: str) -> bytes:
     """Return what is at a URL, which can be a secret itself (a temporary URL)."""
-    if urlsplit(url).scheme not in ("http", "https", "file"):
+    scheme = urlsplit(url).scheme
+    if scheme not in ("http", "https", "file"):
         raise InvalidInput(f"Its URL {show_href(url)} is neither http, https nor file")
-    content = _Bounded()
     try:
-        service = image_service.get_image_service(url)
-        if url.startswith("file:"):
-            with Path(service.validate_href(url)).open("rb") as file:
-                content.write(file.read(_MAX_ENCODED_BYTES + 1))
-        else:
-            service.download(url, content)
+        content = _read_file(url) if scheme == "file" else _download(url)
     except (exception.IronicException, OSError) as error:
         # Its causes show the URL.
         reason = describe(error, url)
         raise ImageError(f"It cannot be read from {show_href(url)}: {reason}") from None
-    return content.getvalue()
+    if len(content) > _MAX_ENCODED_BYTES:
+        raise InvalidInput(
+            f"What is at {show_href(url)} is larger than {_MAX_ENCODED_BYTES} bytes", hint=_SMALLER
+        )
+    return content
 
 
-class _Bounded(io.BytesIO):
-    """Takes what is downloaded, up to a limit."""
+def _read_file(url: str) -> bytes:
+    """Return what a file holds, but little more than is allowed."""
+    with Path(image_service.FileImageService().validate_href(url)).open("rb") as file:
+        return file.read(_MAX_ENCODED_BYTES + 1)
 
-    def write(self, data: Any) -> int:
-        """Take a piece.
 
-        :raises InvalidInput: it is more than a config drive can have.
-        """
-        if self.tell() + len(data) > _MAX_ENCODED_BYTES:
-            raise InvalidInput(
-                f"What is at its URL is larger than {_MAX_ENCODED_BYTES} bytes", hint=_SMALLER
-            )
-        return super().write(data)
+def _download(url: str) -> bytes:
+    """Return what a web server gives, but little more than is allowed.
+
+    As Ironic does for images, which reads on, however much comes.
+    """
+    service = image_service.HttpImageService()
+    content = bytearray()
+    with (
+        closing(service.session) as session,
+        session.get(
+            url,
+            stream=True,
+            verify=_verify_by(),
+            timeout=CONF.webserver_connection_timeout,
+            auth=service.gen_auth_from_conf_user_pass(url),
+        ) as reply,
+    ):
+        reply.raise_for_status()
+        for chunk in reply.iter_content(MIB):
+            content += chunk
+            if len(content) > _MAX_ENCODED_BYTES:
+                break
+    return bytes(content)
+
+
+def _verify_by() -> bool | str:
+    """Return how Ironic verifies web servers: whether, or by which CA."""
+    try:
+        return bool(strutils.bool_from_string(CONF.webserver_verify_ca, strict=True))
+    except ValueError:
+        return str(CONF.webserver_verify_ca)
 
 
 def _decode(text: bytes) -> bytes:
