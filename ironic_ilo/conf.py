@@ -246,7 +246,7 @@ _DEPLOY_OPTS = [
         help=_(
             "How many images each conductor writes at the same time. Further deploys wait, first "
             "come first served; 'ilo_deploy_progress' in the node's driver_internal_info tells "
-            "their place. A write takes up to 96 MiB of memory and, on a fast network, one core."
+            "their place. A write takes at most 96 MiB of memory and, on a fast network, one core."
         ),
     ),
     cfg.BoolOpt(

@@ -33,9 +33,9 @@ INSPECTION_TIMEOUT = 120.0
 _WRITE_ADDRESS_SPACE = 2 * 1024**3
 # Without it, each of QEMU's worker threads may take an arena of 64 MiB of address space.
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "3"}
-# 16 requests of 2 MiB in flight, in any order: 3.5 times faster than convert's defaults on a
-# loopback target, for 32 MiB of buffers.
-_PARALLEL = ("-W", "-m", "16")
+# 8 requests of 2 MiB in flight, in any order: twice as fast as in order, and as fast as 16, for
+# 16 MiB of buffers. The zeros between are WRITE SAME, with UNMAP where the target can.
+_PARALLEL = ("-W", "-m", "8")
 # For qcow2's tables, where QEMU's own would grow with the image, to 32 MiB. A table describes
 # 512 MiB, and is read once.
 _TABLE_CACHE = "2M"
