@@ -34,7 +34,7 @@ verify() {
     reason="after $method, not all samples are zeros"
     case $1 in discard | overwrite) return 1 ;; esac
     ! has_survivors || { reason="after $method, data was still there"; return 1; }
-    verified="$verified none as before"
+    reason= verified="$verified none as before"
 }
 
 # Is there a sample as before, which was not empty then?

@@ -73,7 +73,7 @@ same_format() {
 
 # Ask the controller what it is (5.15.2.1); of NVMe disks alone.
 read_nvme_controller() {
-    case ${disk##*/} in nvme*) ;; *) return 1 ;; esac
+    case ${block##*/} in nvme*) ;; *) return 1 ;; esac
     command_nvme 06 0 1 4096 "$place.controller"
 }
 
@@ -163,7 +163,7 @@ ata_word() {
 # SCSI: sg_sanitize waits for the end. It ends with 9 or 5 where the disk does not know the command
 # (sg3_utils(8), "EXIT STATUS").
 sanitize_scsi() {
-    case ${disk##*/} in sd*) ;; *) return 1 ;; esac
+    case ${block##*/} in sd*) ;; *) return 1 ;; esac
     [ "$vendor" != ATA ] || return 1
     for kind in block crypto; do
         method="SCSI sanitize ($kind erase)"
