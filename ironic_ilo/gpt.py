@@ -146,15 +146,19 @@ def read_table(head: bytes, sector_size: int) -> Table | None:
             f"of {sector_size}",
             hint="Take an image made for them, or another disk (root device hints).",
         )
+    damaged = InvalidInput(
+        "The image's GPT is damaged", hint="Check it with `sgdisk --verify`, or make it anew."
+    )
     fields = _HEADER.unpack_from(head, sector_size)
     header = head[sector_size : sector_size + max(fields[2], _HEADER.size)]
     entries = _cut_entries(head, fields, sector_size)
     sound = fields[2] <= sector_size and fields[_THIS_LBA_FIELD] == 1 and entries
     if not sound or _with_crc(header) != header or zlib.crc32(b"".join(entries)) != fields[-1]:
-        raise InvalidInput(
-            "The image's GPT is damaged", hint="Check it with `sgdisk --verify`, or make it anew."
-        )
-    return Table(head[:sector_size], header, entries, sector_size)
+        raise damaged
+    table = Table(head[:sector_size], header, entries, sector_size)
+    if any(part.size <= 0 for part in table.partitions):
+        raise damaged
+    return table
 
 
 def _cut_entries(head: bytes, fields: Sequence[Any], sector_size: int) -> tuple[bytes, ...]:

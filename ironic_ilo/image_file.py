@@ -20,6 +20,7 @@ _QEMU_UNIT = 512  # QEMU rounds the size of a disk up to it
 _CLUSTER = 64 * 1024  # of a qcow2 image as qemu-img makes it
 _UUID = re.compile(r"[0-9A-Fa-f-]{4,36}")
 _BLKID_NOTHING, _BLKID_AMBIVALENT = 2, 8
+_MAX_PROBED = 1024**4  # bytes; what any file system of the conductor's can have as a hole
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _probe(image: Path, image_format: ImageFormat, part: Extent, tag: str) -> st
         file.write(head)
         file.flush()
         # blkid compares some file systems' sizes with that of where they are.
-        os.truncate(file.name, part.size)
+        os.truncate(file.name, min(part.size, _MAX_PROBED))
         result = execute.execute(
             ["blkid", "-p", "--usages", "filesystem", "--match-tag", tag, "-o", "value",
              file.name], timeout=_TOOL_TIMEOUT, limits=qemu_img.INSPECTION_LIMITS,

@@ -123,6 +123,17 @@ def test_a_hostile_gpt_is_refused(field, value) -> None:
         read(layout, layout.disk_size, bytes(head))
 
 
+def test_a_partition_that_ends_before_it_begins_is_refused() -> None:
+    layout = plan(20)
+    head = bytearray(head_of(layout))
+    struct.pack_into("<Q", head, 1024 + 40, 5)
+    struct.pack_into("<I", head, 512 + 88, zlib.crc32(head[1024 : 1024 + 128 * 128]))
+    head[528:532] = bytes(4)
+    head[528:532] = struct.pack("<I", zlib.crc32(head[512 : 512 + 92]))
+    with pytest.raises(InvalidInput, match="GPT is damaged"):
+        read(layout, layout.disk_size, bytes(head))
+
+
 def test_a_partition_beyond_the_disk_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"ends at byte 19922944.*the last that it can have"):
         read(plan(20), 19 * MIB)
