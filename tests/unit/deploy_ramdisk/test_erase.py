@@ -74,6 +74,7 @@ def erase(run, tmp_path) -> Erase:
         return dict(line.split("=", 1) for line in result.stdout.splitlines())
 
     discards(tmp_path, "0")
+    make_tool(tmp_path, "sg_sanitize", "exit 9")
     return erase_data
 
 
