@@ -52,16 +52,22 @@ class Tgtd:
         self._last_tid += 1
         tid = self._tids[iqn] = str(self._last_tid)
         target = ("--mode", "target", "--tid", tid)
-        unit = ("--mode", "logicalunit", "--tid", tid, "--lun", str(lun))
         self._tgtadm("--op", "new", *target, "-T", iqn)
-        self._tgtadm("--op", "new", *unit, "-b", str(backing_file),
-                     "--blocksize", str(sector_size))  # fmt: skip
-        if thin:
-            self._tgtadm("--op", "update", *unit, "--params", "thin_provisioning=1")
+        self.add_unit(iqn, backing_file, lun=lun, thin=thin, sector_size=sector_size)
         if chap is not None:
             self._require_chap(tid, *chap)
         bound = ("-I", "ALL") if initiator_iqn is None else ("-Q", initiator_iqn)
         self._tgtadm("--op", "bind", *target, *bound)
+
+    def add_unit(
+        self, iqn: str, backing_file: Path, *, lun: int, thin: bool = False, sector_size: int = 512
+    ) -> None:
+        """Offer one more file as a disk of a target; see :meth:`add_target`."""
+        unit = ("--mode", "logicalunit", "--tid", self._tids[iqn], "--lun", str(lun))
+        self._tgtadm("--op", "new", *unit, "-b", str(backing_file),
+                     "--blocksize", str(sector_size))  # fmt: skip
+        if thin:
+            self._tgtadm("--op", "update", *unit, "--params", "thin_provisioning=1")
 
     def remove_target(self, iqn: str) -> None:
         """Withdraw a disk, unless it is gone already, and end who uses it."""

@@ -57,6 +57,20 @@ def _get(url: str) -> requests.Response:
     return response
 
 
+def _describe(lun: int, path: Path, sector_size: int) -> dict[str, Any]:
+    unknown = ("model", "vendor", "wwn", "wwn_with_extension", "wwn_vendor_extension", "hctl")
+    return {
+        **dict.fromkeys(unknown, ""),
+        "lun": lun,
+        "name": f"/dev/sd{chr(ord('a') + lun - 1)}",
+        "size": path.stat().st_size,
+        "sector_size": sector_size,
+        "serial": f"S{lun}",
+        "rotational": True,
+        "by_path": f"/dev/disk/by-path/pci-0000:00:1f.2-ata-{lun}.0",
+    }
+
+
 @dataclass(frozen=True)
 class PaperRamdisk:
     """One boot of the deploy ramdisk.
@@ -73,7 +87,7 @@ class PaperRamdisk:
         return self.floppy.parameters
 
     def offer_disk(self, tgtd: Tgtd, disk: Path) -> None:
-        """Offer a file as the server's only disk."""
+        """Offer a file as the server's only disk, LUN 1."""
         tgtd.add_target(
             self.parameters["iscsi_target_iqn"],
             disk,
@@ -81,11 +95,28 @@ class PaperRamdisk:
             initiator_iqn=self.parameters["iscsi_initiator_iqn"],
         )
 
+    def offer_disks(
+        self, tgtd: Tgtd, disk: Path, *others: Path, sector_size: int = 512
+    ) -> list[dict[str, Any]]:
+        """Offer several files as disks, and describe them: with serial numbers ``S1``, ``S2``, ...
+
+        :param sector_size: of the others.
+        """
+        self.offer_disk(tgtd, disk)
+        for lun, other in enumerate(others, start=2):
+            target = self.parameters["iscsi_target_iqn"]
+            tgtd.add_unit(target, other, lun=lun, sector_size=sector_size)
+        sizes = [512, *[sector_size] * len(others)]
+        return [
+            _describe(lun, path, size)
+            for lun, (path, size) in enumerate(zip((disk, *others), sizes, strict=True), start=1)
+        ]
+
     def call_back(self, **changes: Any) -> requests.Response:
         """Call back as the floppy says; ``...`` leaves a parameter out.
 
-        :param changes: to ``address``, ``key``, ``iqn`` and ``error``; ``key`` is the agent token,
-            too.
+        :param changes: to ``address``, ``key``, ``iqn`` and ``error``, and ``disks``, which are
+            not told unless given; ``key`` is the agent token, too.
         """
         told = {"address": "10.0.2.15", "iqn": self.parameters["iscsi_target_iqn"], "error": ""}
         if self.parameters.get("ramdisk_callback") == "heartbeat":

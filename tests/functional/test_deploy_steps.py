@@ -15,7 +15,7 @@ pytestmark = pytest.mark.functional
 
 FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.130"
 
-# Each notes how far our steps were when it ran.
+# Each notes how far our steps were when it ran, and whether the ramdisk may still offer the disk.
 MODULE = """
 from ironic.drivers import base
 from ironic_ilo.hardware import IloHardware
@@ -25,7 +25,8 @@ from ironic_ilo.timeline import TIMELINE
 
 def note(task, step):
     marks = task.node.driver_internal_info.get(TIMELINE) or [{"stage": None}]
-    task.node.extra = task.node.extra | {step: marks[-1]["stage"]}
+    seen = [marks[-1]["stage"], task.node.power_state]
+    task.node.extra = task.node.extra | {step: seen}
     task.node.save()
 
 
@@ -106,8 +107,8 @@ def test_other_steps_run_before_between_and_after_ours(cloud, node, tgtd, disk):
     ramdisk.offer_disk(tgtd, disk)
     assert ramdisk.call_back().ok
     assert node.wait("active")["extra"] == {
-        "first": None,
-        "before_writing": "ramdisk",
-        "after_writing": "write",
-        "last": "active",
+        "first": [None, "power off"],
+        "before_writing": ["ramdisk", "power on"],
+        "after_writing": ["write", "power off"],
+        "last": ["active", "power on"],
     }
