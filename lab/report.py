@@ -50,7 +50,9 @@ def write_detail(progress: dict[str, float]) -> str:
     :param progress: ``driver_internal_info['ilo_deploy_progress']``.
     """
     total, rate = progress["bytes_total"] / _MIB, progress["bytes_per_second"] / _MIB
-    return f"{progress['percent']:.0f} % of {total:.0f} MiB, {rate:.1f} MiB/s"
+    detail = f"{progress['percent']:.0f} % of {total:.0f} MiB, {rate:.1f} MiB/s"
+    left = progress.get("eta_seconds")
+    return detail if left is None else f"{detail}, {left:.0f} s left"
 
 
 def timeline_table(timeline: Timeline) -> Table:

@@ -87,6 +87,7 @@ def test_timeline_table_shows_every_stage_and_the_total():
 
 def test_write_detail_tells_percent_size_and_rate():
     assert write_detail(PROGRESS) == "42 % of 240 MiB, 20.0 MiB/s"
+    assert write_detail(PROGRESS | {"eta_seconds": 7}).endswith("20.0 MiB/s, 7 s left")
 
 
 def test_plain_report_has_a_line_for_each_thing_and_few_for_progress():
