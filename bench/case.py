@@ -36,9 +36,11 @@ class Case(ABC):
     """Some tools, side by side.
 
     :ivar name: for ``--only`` and the table.
+    :ivar in_quick_run: whether a quick run has it unless it is asked for.
     """
 
     name: str
+    in_quick_run = True
 
     @abstractmethod
     def seconds(self, context: Context) -> float:

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(cases).parse_args(argv)
     repeat = arguments.repeat or (_QUICK_REPEAT if arguments.quick else _REPEAT)
     context = Context(_make_directory(arguments.dir), repeat, arguments.quick, _Clock().say)
-    chosen = [case for case in cases if not arguments.only or case.name in arguments.only]
+    chosen = _choose(cases, arguments.only, quick=arguments.quick)
     minutes = sum(case.seconds(context) for case in chosen) / 60
     context.say(f"This takes about {minutes:.0f} minutes on a quiet machine with two cores")
     rows: list[Row] = []
@@ -44,6 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:  # what was measured before is worth its minutes
         _print(rows, quick=arguments.quick, as_json=arguments.json)
     return 0
+
+
+def _choose(cases: Sequence[Case], names: Sequence[str] | None, *, quick: bool) -> list[Case]:
+    if names:
+        return [case for case in cases if case.name in names]
+    return [case for case in cases if case.in_quick_run or not quick]
 
 
 def _parser(cases: Sequence[Case]) -> argparse.ArgumentParser:

@@ -58,6 +58,7 @@ class DeployCase(Case):
 
     def __init__(self, name: str, boot_mode: str) -> None:
         self.name = name
+        self.in_quick_run = boot_mode == LEGACY
         self._boot_mode = boot_mode
 
     def seconds(self, context: Context) -> float:
