@@ -20,8 +20,8 @@ _DESTINATION_PORT = struct.Struct("!H")
 _AT_PORT, _AT_ADDRESS = 16 + 6, 16 + 24
 _AT_ATTRIBUTES = 16 + 72
 _ATTRIBUTE = struct.Struct("=HH")
-# linux/tcp.h, struct tcp_info: tcpi_bytes_acked, tcpi_bytes_received. (tcpi_bytes_sent has what was
-# sent again, too: on a busy machine's loopback some percent, whatever the tool.)
+# linux/tcp.h, struct tcp_info: tcpi_bytes_acked, tcpi_bytes_received. (tcpi_bytes_sent has what
+# was sent again, too: on a busy machine's loopback some percent, whatever the tool.)
 _AT_ACKED, _AT_RECEIVED = 120, 128
 _COUNTER = struct.Struct("=Q")
 
