@@ -51,7 +51,10 @@ def make_root_image(tree: Path, image: Path, *, label: str, mib: int, fill: str)
     """
     raw = image.with_suffix(".ext4")
     tree.mkdir()
-    script = f'set -e; cd "$1"; {fill}; mke2fs -q -t ext4 -L "$3" -d . "$2" "$4"'
+    # Blocks of 4096 bytes fit disks with sectors of either size; small ones are mke2fs's choice
+    # for small file systems.
+    make = 'mke2fs -q -t ext4 -b 4096 -L "$3" -d . "$2" "$4"'
+    script = f'set -e; cd "$1"; {fill}; {make}'
     execute(
         ["fakeroot", "sh", "-c", script, "make-root-image", tree, raw, label, f"{mib}M"],
         timeout=_SECONDS_TO_MAKE,
