@@ -6,7 +6,7 @@ import pytest
 from ironic.common import states
 from ironic.conductor.task_manager import TaskManager
 
-from ironic_ilo import bmc, boot_iso
+from ironic_ilo import bmc, boot_iso, virtual_media
 from ironic_ilo.bmc.types import Bmc, PowerState
 from ironic_ilo.boot import IloVirtualMediaBoot
 from ironic_ilo.power import IloPower
@@ -42,6 +42,7 @@ def make_task(state, **internal):
     }
     task = mock.create_autospec(TaskManager, instance=True)
     task.node, task.shared, task.context = node, False, mock.Mock()
+    task.driver = mock.Mock()
     return task
 
 
@@ -80,6 +81,26 @@ def test_service_with_a_ramdisk_boots_that(world, state):
 def test_no_other_node_boots_an_instance(world, state):
     IloPower().set_power_state(make_task(state), states.POWER_ON)
     assert changes(world) == ["ilo.power_on"]
+
+
+def test_whole_disk_boots_from_itself_at_every_start(world):
+    task = make_task(states.DEPLOYING, is_whole_disk_image=True)
+    IloVirtualMediaBoot().prepare_instance(task)
+    task.driver.management.set_boot_device.assert_called_once_with(
+        task, device="disk", persistent=True
+    )
+    task = make_task(states.DEPLOYING, is_whole_disk_image=False)
+    IloVirtualMediaBoot().prepare_instance(task)
+    task.driver.management.set_boot_device.assert_not_called()
+
+
+@pytest.mark.parametrize("whole_disk", [True, False])
+def test_nothing_is_attached_for_a_whole_disk(whole_disk):
+    task = make_task(states.ACTIVE, is_whole_disk_image=whole_disk)
+    task.node.instance_info = {"boot_iso": "http://192.0.2.1/boot.iso"}
+    with mock.patch.object(virtual_media, "setup_virtual_media_boot", autospec=True) as attach:
+        boot_iso.attach(task)
+    assert attach.called is not whole_disk
 
 
 def test_boot_iso_is_kept_while_the_instance_makes_room(world):
