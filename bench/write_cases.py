@@ -159,7 +159,7 @@ class NodesCase(Case):
                 for count in counts:
                     samples[count].append(_write_to_many(tgtd, image, count, directory))
         rows = [Row(self.name, Ours.name, found, n) for n, found in samples.items()]
-        return [_against_single(rows[0], row, image) for row in rows]
+        return [_against_single(rows[0], row, image, is_most=row is rows[-1]) for row in rows]
 
     @staticmethod
     def _sizes(context: Context) -> tuple[int, tuple[int, ...]]:
@@ -247,12 +247,12 @@ def _write_in_turn(target: IscsiTarget, store: Store, image: Image) -> None:
         write_tools.write_as_conductor(target, store, image)
 
 
-def _against_single(single: Row, row: Row, image: Image) -> Row:
+def _against_single(single: Row, row: Row, image: Image, *, is_most: bool) -> Row:
     at_once = min(row.nodes, CONF.ilo.max_concurrent_writes)
     ratio = row.wall_s / (row.nodes * single.wall_s)
     many = Target("time, of as many single writes", ratio, Bound.AT_MOST, _MOST_COST_OF_MANY)
     costs = cost_targets(row, row.nodes * image.allocated, writes=at_once)
-    return replace(row, ratio=ratio, targets=costs if row.nodes == 1 else [many, *costs])
+    return replace(row, ratio=ratio, targets=[many, *costs] if is_most else costs)
 
 
 class _Node:
