@@ -40,7 +40,7 @@ class Target:
         return {
             "name": self.name,
             "value": round(self.value, _DIGITS),
-            "bound": f"{self.bound} {self.limit:g}",
+            "bound": f"{self.bound} {self.limit:.3g}",
             "met": self.is_met,
         }
 

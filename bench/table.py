@@ -70,4 +70,4 @@ def _targets_table(rows: Sequence[Row], *, quick: bool) -> Table:
 
 def _target_cells(target: Target) -> list[str]:
     verdict = "[green]met[/green]" if target.is_met else "[red]MISSED[/red]"
-    return [target.name, f"{target.value:.2f}", f"{target.bound} {target.limit:g}", verdict]
+    return [target.name, f"{target.value:.2f}", f"{target.bound} {target.limit:.3g}", verdict]
