@@ -14,10 +14,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from ironic.conf import CONF
+from oslo_log import log as logging
 
 from ironic_ilo import timeline
+from ironic_ilo.exception import Error
+
+LOG = logging.getLogger(__name__)
 
 STAGE = "wait"
+_FAILURES_BORNE = 2  # failures in a row that do not end a wait
 
 # Those who write and those who wait, in the order in which they came. As many as there are slots,
 # counted from the front, may write: so nobody overtakes, and a changed limit holds at once.
@@ -34,7 +39,7 @@ def waiting_for_slot(
     While it waits, the node's progress is stage ``wait``, and ``place``: 1 is the next.
 
     :param on_wait: called every ``interval`` seconds of a wait, to keep alive what waits with the
-        node; what it raises ends the wait.
+        node; the wait goes on if it fails once or twice, and ends when it does so again.
     :param interval: seconds.
     """
     ticket = object()
@@ -51,6 +56,7 @@ def waiting_for_slot(
 
 def _wait(ticket: object, node: Any, on_wait: Callable[[], object], interval: float) -> None:
     shown: int | None = None
+    failures = 0
     next_call = time.monotonic() + interval
     while place := _await_change(ticket, shown, next_call - time.monotonic()):
         if shown is None:
@@ -59,10 +65,28 @@ def _wait(ticket: object, node: Any, on_wait: Callable[[], object], interval: fl
             timeline.show_progress(node, stage=STAGE, place=place)
             shown = place
         if time.monotonic() >= next_call:
-            on_wait()
+            failures = (
+                0
+                if _keeps_alive(node, on_wait, last_try=failures == _FAILURES_BORNE)
+                else failures + 1
+            )
             next_call = time.monotonic() + interval
     if shown is not None:
         node.del_driver_internal_info(timeline.PROGRESS)
+
+
+def _keeps_alive(node: Any, on_wait: Callable[[], object], *, last_try: bool) -> bool:
+    try:
+        on_wait()
+    except Error as error:
+        if last_try:
+            raise
+        LOG.warning(
+            "Node %(node)s waits for its turn to be written to: %(error)s",
+            {"node": node.uuid, "error": error},
+        )
+        return False
+    return True
 
 
 def _await_change(ticket: object, shown: int | None, seconds: float) -> int:

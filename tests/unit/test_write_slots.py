@@ -1,3 +1,4 @@
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -6,12 +7,15 @@ import pytest
 from ironic.conf import CONF
 
 from ironic_ilo import conf, timeline, write_slots
+from ironic_ilo.exception import DiskError
 
 SOON = 30.0
 
 
 class Node:
     """What a write slot needs of a node."""
+
+    uuid = "1be26c0b-03f2-4d2e-ae87-c02d7f33c781"
 
     def __init__(self) -> None:
         self.driver_internal_info: dict = {}
@@ -46,7 +50,7 @@ class Write(threading.Thread):
             with write_slots.waiting_for_slot(self.node, **self._options):
                 self.started.set()
                 assert self.may_end.wait(SOON)
-        except OSError as error:
+        except DiskError as error:
             self.error = error
 
     def end(self) -> None:
@@ -124,13 +128,24 @@ def test_what_waits_is_kept_alive(begin) -> None:
     assert not waiting.started.is_set()
 
 
-def test_a_wait_whose_target_is_gone_ends_and_blocks_nobody(begin) -> None:
-    def fail() -> None:
-        raise OSError("the target is gone")
+class Link:
+    """A link to a target that fails, after it has worked once."""
 
+    def __init__(self, *, failures: float) -> None:
+        self.calls = 0
+        self._failures = failures
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if 1 < self.calls <= 1 + self._failures:
+            raise DiskError("the target is gone")
+
+
+def test_a_wait_whose_target_is_gone_ends_and_blocks_nobody(begin) -> None:
+    link = Link(failures=math.inf)
     first = begin()
     begin()
-    lost = begin(on_wait=fail, interval=0.05)
+    lost = begin(on_wait=link, interval=0.05)
     next_one = begin()
 
     until(lambda: lost.error)
@@ -138,6 +153,20 @@ def test_a_wait_whose_target_is_gone_ends_and_blocks_nobody(begin) -> None:
 
     assert next_one.started.wait(SOON)
     assert not lost.started.is_set()
+    assert link.calls == 4
+
+
+def test_a_wait_bears_a_link_that_fails_for_a_while(begin) -> None:
+    link = Link(failures=2)
+    first = begin()
+    begin()
+    waiting = begin(on_wait=link, interval=0.05)
+
+    until(lambda: link.calls >= 5)
+    first.end()
+
+    assert waiting.started.wait(SOON)
+    assert waiting.error is None
 
 
 def test_a_raised_limit_holds_with_the_next_change(begin) -> None:
