@@ -65,28 +65,25 @@ def _wait(ticket: object, node: Any, on_wait: Callable[[], object], interval: fl
             timeline.show_progress(node, stage=STAGE, place=place)
             shown = place
         if time.monotonic() >= next_call:
-            failures = (
-                0
-                if _keeps_alive(node, on_wait, last_try=failures == _FAILURES_BORNE)
-                else failures + 1
-            )
+            failures = _keep_alive(node, on_wait, failures)
             next_call = time.monotonic() + interval
     if shown is not None:
         node.del_driver_internal_info(timeline.PROGRESS)
 
 
-def _keeps_alive(node: Any, on_wait: Callable[[], object], *, last_try: bool) -> bool:
+def _keep_alive(node: Any, on_wait: Callable[[], object], failures: int) -> int:
+    """Call it; return how often in a row it has failed."""
     try:
         on_wait()
     except Error as error:
-        if last_try:
+        if failures == _FAILURES_BORNE:
             raise
         LOG.warning(
             "Node %(node)s waits for its turn to be written to: %(error)s",
             {"node": node.uuid, "error": error},
         )
-        return False
-    return True
+        return failures + 1
+    return 0
 
 
 def _await_change(ticket: object, shown: int | None, seconds: float) -> int:
