@@ -25,6 +25,7 @@ from typing import Any
 import hpilo
 import pytest
 from aiohttp import web
+from proliantutils.ilo.ris import RISOperations
 
 from ilo_emulator.accelerator import runs_guest
 
@@ -36,6 +37,9 @@ IMAGES = "127.0.20.31"
 LINE = "the guest speaks"
 DEADLINE = 120
 SECTOR = 2048
+XORRISO = ["xorriso", "-as", "mkisofs", "-quiet", "-o"]
+SHIM = "/usr/lib/shim/shimx64.efi.signed"
+GRUB = "/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"
 CONFIG = f"""
 [emulator]
 state_dir = "state"
@@ -46,6 +50,7 @@ name = "node-0"
 address = "{ADDRESS}"
 port = 0
 password = "secret"
+generation = "ilo4-gen9"
 machine = "qemu"
 
 [server.qemu]
@@ -55,6 +60,17 @@ disk = "disk.qcow2"
 disk_size_gib = 1
 mac = "52:54:00:12:34:56"
 iscsi_portal = "{ADDRESS}:{PORTAL}"
+extra_disks = [
+    {{ size_gib = 1, sector_size = 4096, serial = "LARGE-1" }},
+    {{ size_gib = 1, interface = "nvme" }},
+    {{ size_gib = 1, interface = "megasas" }},
+]
+"""
+# GRUB refuses what may break Secure Boot ("lockdown") where the firmware enforces it.
+GRUB_CONFIG = f"""serial
+terminal_output serial
+echo "{LINE}: $grub_platform, lockdown: $lockdown."
+halt
 """
 WAIT = bytes.fromhex("f4 eb fd")  # hlt; jmp to it
 RESET = bytes.fromhex("b0 fe e6 64") + WAIT  # the keyboard controller's reset line
@@ -99,6 +115,11 @@ class Emulator:
         log = Path(self.ask()["console_log"])
         return log.read_bytes().count(LINE.encode()) if log.exists() else 0
 
+    def says(self, text: str) -> bool:
+        """Tell whether a guest has said this on its console."""
+        log = Path(self.ask()["console_log"])
+        return log.exists() and text.encode() in log.read_bytes()
+
     def children(self) -> list[int]:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
@@ -140,6 +161,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("images")
     for name, then in (("wait", WAIT), ("reset", RESET), ("off", POWER_OFF)):
         _make_iso(directory, name, then)
+    _make_uefi_iso(directory)
     (directory / "floppy.img").write_bytes(b"floppy".ljust(1440 * 1024, b"\0"))
     loop = asyncio.new_event_loop()
     runner = loop.run_until_complete(_serve(directory))
@@ -156,9 +178,26 @@ def _make_iso(directory: Path, name: str, then: bytes) -> None:
     tree = directory / name
     tree.mkdir()
     (tree / "boot.bin").write_bytes(boot_sector(then).ljust(SECTOR, b"\0"))
-    command = ["xorriso", "-as", "mkisofs", "-quiet", "-o", str(directory / f"{name}.iso")]
+    command = [*XORRISO, str(directory / f"{name}.iso")]
     command += ["-b", "boot.bin", "-no-emul-boot", "-boot-load-size", "4", str(tree)]
     subprocess.run(command, check=True, timeout=DEADLINE, capture_output=True)
+
+
+def _make_uefi_iso(directory: Path) -> None:
+    """Make an ISO that UEFI boots: Debian's signed shim and GRUB, and a script."""
+    tree, esp = directory / "uefi", directory / "uefi/esp.img"
+    for name, content in (("boot/grub/grub.cfg", GRUB_CONFIG), (".disk/info", "")):
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).write_text(content)
+    commands = (
+        ["mformat", "-C", "-i", str(esp), "-T", str(8 * 2048), "-h", "64", "-s", "32", "::"],
+        ["mmd", "-i", str(esp), "::EFI", "::EFI/BOOT"],
+        ["mcopy", "-i", str(esp), SHIM, "::EFI/BOOT/BOOTX64.EFI"],
+        ["mcopy", "-i", str(esp), GRUB, "::EFI/BOOT/grubx64.efi"],
+        [*XORRISO, str(directory / "uefi.iso"), "-e", "esp.img", "-no-emul-boot", str(tree)],
+    )
+    for command in commands:
+        subprocess.run(command, check=True, timeout=DEADLINE, capture_output=True)
 
 
 async def _serve(directory: Path) -> web.AppRunner:
@@ -280,6 +319,25 @@ def test_qemu_dies_with_an_emulator_that_is_killed(emulator: Emulator):
     emulator.process.kill()
     emulator.process.wait(DEADLINE)
     wait_until("QEMU is gone", lambda: not _runs(machine))
+
+
+def test_uefi_with_and_without_secure_boot(emulator: Emulator, images: str):
+    """And the variables of the firmware survive: the second start finds Secure Boot's keys."""
+    ilo, port = emulator.ilo, int(emulator.ready["servers"]["node-0"]["url"].rpartition(":")[2])
+    ilo.set_pending_boot_mode("UEFI")
+    ilo.insert_virtual_media("CDROM", f"{images}/uefi.iso")
+    ilo.set_vm_status("CDROM", "boot_always")
+    ilo.set_host_power(True)
+    wait_until("the guest has halted", lambda: emulator.ask()["power"] == "off")
+    assert emulator.says(f"{LINE}: efi, lockdown: .")
+
+    certificate = emulator.ready["servers"]["node-0"]["certificate"]
+    rest = RISOperations(f"{ADDRESS}:{port}", "Administrator", "secret", cacert=certificate)
+    rest.set_secure_boot_mode(True)
+    ilo.set_host_power(True)
+    assert rest.get_secure_boot_mode()
+    wait_until("the guest has halted again", lambda: emulator.ask()["power"] == "off")
+    assert emulator.says(f"{LINE}: efi, lockdown: y.")
 
 
 def test_the_probe_of_an_accelerator():
