@@ -68,7 +68,7 @@ reread_partitions() {
 watch_workers() {
     read_uptime
     told_at=$((now - progress_seconds)) told_bytes=0
-    while kill -0 $workers 2>/dev/null; do
+    while [ -n "$workers" ]; do
         read_uptime
         [ $((now - told_at)) -lt "$progress_seconds" ] || tell_progress
         sleep 0.5

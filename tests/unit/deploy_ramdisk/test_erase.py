@@ -319,6 +319,15 @@ class TestTelling:
         failure = (tmp_path / "run/failure").read_text()
         assert failure == "Not erased: /dev/sda (serial X): why; /dev/sdb: the ramdisk failed\n"
 
+    def test_all_workers_are_waited_for(self, run):
+        script = """
+            tell_progress() { told_at=$now; }
+            sleep 0 & workers=$!; sleep 2 & workers="$workers $!"; slow=$!
+            watch_workers
+            kill -0 $slow 2>/dev/null || echo ended
+        """
+        assert run(script).stdout == "ended\n"
+
     def test_write_protected_disks_are_named(self, run, tmp_path):
         for name, protected in (("sda", "0"), ("sdb", "1")):
             for file, value in (("ro", protected), ("removable", "0")):
