@@ -91,10 +91,11 @@ def build_deploy_iso(
         chosen = _select(parts)
         step(f"packing {len(chosen.modules)} kernel modules and the programs")
         ramdisk = initramfs.compress(_segments(parts, chosen))
+        drivers = _drivers(parts, chosen)
     except OSError as error:
         raise ImageError(f"The packages' files could not be read: {error}") from error
     step("writing the ISO")
-    _write_iso(output, parts, ramdisk)
+    _write_iso(output, parts, ramdisk, drivers)
     return BuildReport(
         output=output,
         size=output.stat().st_size,
@@ -160,6 +161,7 @@ def _select(parts: _Parts) -> Selection:
     return select(
         parts.kernel.modules,
         always=_list("data", "modules-load.txt"),
+        media=_list("data", "modules-media.txt"),
         hardware=_list("data", "modules-hardware.txt"),
         firmware_trees=parts.firmware,
     )
@@ -170,7 +172,7 @@ def _list(*path: str) -> tuple[str, ...]:
 
 
 def _segments(parts: _Parts, chosen: Selection) -> tuple[dict[str, Entry], ...]:
-    """The ramdisk's entries, in two parts of similar weight."""
+    """The ramdisk's entries, in two parts, which are packed at the same time."""
     load = {"deploy/modules-load": cpio.file("\n".join((*chosen.load, "")).encode())}
     busybox = {"bin/busybox": initramfs.static_program_entry("bin/busybox", parts.userland)}
     linked = [initramfs.program_entries(program, parts.userland) for program in _LINKED_PROGRAMS]
@@ -181,10 +183,20 @@ def _segments(parts: _Parts, chosen: Selection) -> tuple[dict[str, Entry], ...]:
     programs = initramfs.base_entries() | load | busybox | firmware
     for entries in linked:
         programs |= entries
-    return programs, initramfs.module_entries(parts.kernel.modules, chosen.modules)
+    modules = initramfs.module_entries(
+        parts.kernel.modules, chosen.in_ramdisk, indexed=chosen.modules
+    )
+    return programs, modules
 
 
-def _write_iso(output: Path, parts: _Parts, ramdisk: bytes) -> None:
+def _drivers(parts: _Parts, chosen: Selection) -> dict[str, bytes]:
+    """The drivers that a server reads from the ISO when it has the device, by path."""
+    on_iso = [name for name in chosen.modules if name not in chosen.in_ramdisk]
+    packed = initramfs.packed_modules(parts.kernel.modules, on_iso)
+    return {f"drivers/{name}": data for name, data in packed.items()}
+
+
+def _write_iso(output: Path, parts: _Parts, ramdisk: bytes, drivers: Mapping[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as private:
         file = Path(private, "initrd")
         try:
@@ -195,6 +207,7 @@ def _write_iso(output: Path, parts: _Parts, ramdisk: bytes) -> None:
             output,
             kernel=parts.kernel.image,
             ramdisk=file,
+            files=drivers,
             kernel_params=KERNEL_PARAMETERS,
             volume_id="IRONIC_DEPLOY",
             bios=parts.boot.bios,

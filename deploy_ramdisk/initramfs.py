@@ -16,9 +16,8 @@ _SECONDS_TO_LINK = 30.0
 _LIBRARIES = "lib/x86_64-linux-gnu"
 _LOADER = "lib64/ld-linux-x86-64.so.2"
 
-# The kernel's decoder checks CRC32 alone (Documentation/staging/xz.rst). Measured: 9.0 MB; with
-# the x86 filter 9.3 MB; zstd -19 10.0 MB, and 2 s less to boot in an emulated machine.
-_XZ_FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 << 20},)
+# Measured for all modules and programs in the ramdisk: 9.0 MB; zstd -19: 10.0 MB.
+_LARGEST_DICTIONARY = 64 << 20
 
 
 def base_entries() -> dict[str, Entry]:
@@ -81,17 +80,30 @@ def _linked(program: Path, loader: Path, roots: Iterable[Path]) -> list[Path]:
     return libraries
 
 
-def module_entries(tree: ModuleTree, chosen: Iterable[str]) -> dict[str, Entry]:
-    """Kernel modules, and the indexes that modprobe needs to find them."""
-    names = list(chosen)
+def module_entries(
+    tree: ModuleTree, chosen: Iterable[str], *, indexed: Iterable[str]
+) -> dict[str, Entry]:
+    """Kernel modules, and the indexes that modprobe needs to find them.
+
+    :param indexed: all modules that may be there in the end.
+    """
+    known = list(indexed)
     root = f"lib/modules/{tree.directory.name}"
     entries = {
         f"{root}/{tree.paths[name]}": cpio.file((tree.directory / tree.paths[name]).read_bytes())
-        for name in names
+        for name in chosen
     }
     for index in ("modules.dep", "modules.alias"):
-        entries[f"{root}/{index}"] = cpio.file(tree.index(index, names).encode())
+        entries[f"{root}/{index}"] = cpio.file(tree.index(index, known).encode())
     return entries
+
+
+def packed_modules(tree: ModuleTree, chosen: Iterable[str]) -> dict[str, bytes]:
+    """Kernel modules, each in xz by itself, by the name of its file."""
+    files = [tree.directory / tree.paths[name] for name in chosen]
+    with ThreadPoolExecutor() as pool:
+        packed = pool.map(lambda file: _compress(file.read_bytes()), files)
+        return {f"{file.name}.xz": data for file, data in zip(files, packed, strict=True)}
 
 
 def compress(segments: Iterable[Mapping[str, Entry]]) -> bytes:
@@ -101,16 +113,15 @@ def compress(segments: Iterable[Mapping[str, Entry]]) -> bytes:
         one after the other. (An xz stream is a multiple of 4 bytes, as the kernel needs.)
     """
     with ThreadPoolExecutor() as pool:
-        return b"".join(pool.map(_compress, segments))
+        return b"".join(pool.map(_compress, map(cpio.pack, segments)))
 
 
-def _compress(entries: Mapping[str, Entry]) -> bytes:
-    return lzma.compress(
-        cpio.pack(entries),
-        format=lzma.FORMAT_XZ,
-        check=lzma.CHECK_CRC32,
-        filters=list(_XZ_FILTERS),
-    )
+def _compress(data: bytes) -> bytes:
+    # A dictionary beyond the data takes memory, here and where it is unpacked, and brings nothing.
+    dictionary = min(_LARGEST_DICTIONARY, max(1 << len(data).bit_length(), 4096))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary}]
+    # The kernel's decoder checks CRC32 alone (Documentation/staging/xz.rst).
+    return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=filters)
 
 
 def _find(path: str, roots: Iterable[Path]) -> Path:

@@ -1,4 +1,4 @@
-"""Decide which kernel modules and which firmware go into the ramdisk."""
+"""Decide which kernel modules and which firmware go on the deploy ISO, or in its ramdisk."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ class Selection:
 
     :ivar load: modules to load at each boot, in order; what is built in is not among them.
     :ivar modules: all modules, with what they depend on.
+    :ivar in_ramdisk: those of them that must be there before the ISO can be read.
     :ivar not_in_kernel: drivers that this kernel does not have.
     :ivar firmware: files, by the name that drivers ask for.
     :ivar missing_firmware: names of files that are in no package, by driver.
@@ -22,6 +23,7 @@ class Selection:
 
     load: tuple[str, ...]
     modules: tuple[str, ...]
+    in_ramdisk: tuple[str, ...]
     not_in_kernel: tuple[str, ...]
     firmware: Mapping[str, Path]
     missing_firmware: Mapping[str, tuple[str, ...]]
@@ -31,17 +33,20 @@ def select(
     tree: ModuleTree,
     *,
     always: Iterable[str],
+    media: Iterable[str],
     hardware: Iterable[str],
     firmware_trees: Iterable[Path],
 ) -> Selection:
     """Choose modules, what they depend on, and the firmware that is there for them.
 
     :param always: modules that no deploy can do without.
+    :param media: drivers that reach virtual media, when a server has the device.
     :param hardware: drivers, which a server loads when it has the device.
     :param firmware_trees: unpacked firmware packages.
     :raises ImageError: the kernel lacks one of the first.
     """
-    needed, drivers = as_module_names(always), as_module_names(hardware)
+    needed = as_module_names(always)
+    drivers = as_module_names([*media, *hardware])
     if lacking := tree.lacks(needed):
         raise ImageError(
             f"Kernel {tree.directory.name} has no module named {', '.join(lacking)}, which no "
@@ -57,6 +62,7 @@ def select(
     return Selection(
         load=tree.loadable(needed),
         modules=modules,
+        in_ramdisk=tree.closure([*needed, *as_module_names(media)]),
         not_in_kernel=tree.lacks(drivers),
         firmware=found,
         missing_firmware={driver: names for driver, names in missing.items() if names},

@@ -16,9 +16,10 @@ from ironic.common import images as ironic_images
 from ironic.common.i18n import _
 from ironic.conf import CONF
 
-from ironic_ilo import driver_info, glance, publisher
+from ironic_ilo import boot_loaders, driver_info, glance, publisher
 from ironic_ilo.exception import Error
 from ironic_ilo.instance_info import is_whole_disk
+from ironic_ilo.ironic_errors import translated
 
 # By role, the property of an image in Glance (Glance's "common image properties", and the
 # specification's "glance meta-property boot_iso").
@@ -44,7 +45,8 @@ def require_boot_sources(task: Any) -> None:
     It may ask Glance.
 
     :raises MissingParameterValue: neither a boot ISO, nor kernel and ramdisk are named.
-    :raises InvalidParameterValue: Glance could not be asked.
+    :raises InvalidParameterValue: Glance could not be asked; or a boot ISO is to be built, and
+        this conductor has no boot loaders for it.
     """
     if is_whole_disk(task.node) or find(task, "boot_iso") is not None:
         return
@@ -58,6 +60,8 @@ def require_boot_sources(task: Any) -> None:
             )
             % {"node": task.node.uuid, "missing": ", ".join(missing)}
         )
+    with translated(task.node, "build the boot ISO"):
+        boot_loaders.check_installed()
 
 
 def check_sources(task: Any) -> None:

@@ -43,9 +43,8 @@ _FAT_OVERHEAD_KIB = 512
 _ESP_CLUSTER_KIB = 4
 _ESP_OVERHEAD_KIB = 64  # FATs, root directory (16 KiB), directories, with a margin
 
-# A firmware reads the ISO from front to end: boot loaders (xorriso's own choice), their
-# configuration, kernel, ramdisk.
-_ORDER = ("--sort-weight", "-1", "/vmlinuz", "--sort-weight", "-2", "/initrd")
+# A firmware reads the ISO from front to end; what nobody boots comes last.
+_BOOT_ORDER = (ESP_PATH, "isolinux", "boot/grub/grub.cfg", "vmlinuz", "initrd")
 
 # What stands for itself in FAT and on mtools' command line (which reads "x:" as a drive).
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -93,6 +92,7 @@ def create_iso_image(
     *,
     kernel: Path,
     ramdisk: Path,
+    files: Mapping[str, Path | bytes] | None = None,
     kernel_params: str | Sequence[str] = (),
     volume_id: str = "IRONIC_BOOT",
     bios: IsolinuxFiles | None = None,
@@ -103,6 +103,7 @@ def create_iso_image(
     With Secure Boot, UEFI boots a kernel that Debian has signed.
 
     :param output_file: replaced, whole or not at all.
+    :param files: what the kernel is to find on the ISO besides: paths or contents, by path on it.
     :param kernel_params: the kernel command line, or its words.
     :param bios: isolinux, for BIOS mode; ``None``: Debian's.
     :param uefi: shim and GRUB, for UEFI mode; ``None``: Debian's.
@@ -115,8 +116,8 @@ def create_iso_image(
     words = split_kernel_params(params)
     bios_loader = isolinux(bios or IsolinuxFiles(), params)
     uefi_loader = grub(uefi or GrubFiles(), words)
-    boot_files = bios_loader.files | uefi_loader.files
-    content: dict[str, Path | bytes] = {"vmlinuz": kernel, "initrd": ramdisk, **boot_files}
+    content: dict[str, Path | bytes] = {"vmlinuz": kernel, "initrd": ramdisk, **(files or {})}
+    content |= bios_loader.files | uefi_loader.files
     _check_sources([*content.values(), *uefi_loader.esp_files.values()])
     with _making(output_file) as (tree, image):
         _stage(tree, content)
@@ -236,7 +237,12 @@ def _make_esp(image: Path, files: Mapping[str, Path]) -> None:
 
 
 def _iso_options(volume_id: str) -> list[str]:
-    """Fix whatever differs between two runs or two source files of the same content."""
+    """Fix the order of files, and all that differs between two runs on the same content."""
     dates = ["--modification-date=1980010100000000", "--set_all_file_dates", "=315532800"]
     owners = ["-uid", "0", "-gid", "0", "-file-mode", "0444", "-dir-mode", "0555"]
-    return ["-V", volume_id, "-R", "-f", "-no-pad", *dates, *owners, *_ORDER]
+    order = [
+        option
+        for weight, path in enumerate(reversed(_BOOT_ORDER), start=1)
+        for option in ("--sort-weight", str(weight), f"/{path}")
+    ]
+    return ["-V", volume_id, "-R", "-f", "-no-pad", *dates, *owners, *order]

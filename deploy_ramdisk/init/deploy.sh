@@ -2,14 +2,15 @@
 # deploy: it ends when the server is powered off.
 set -u
 
-for part in console firmware devices floppy parameters clock http network dhcp static identity \
-    disk describe target callback erase erase_metadata erase_data erase_hardware; do
+for part in console firmware devices drivers floppy parameters clock http network dhcp static \
+    identity disk describe target callback erase erase_metadata erase_data erase_hardware; do
     . "/deploy/$part.sh"
 done
 
 find_other_ports
 say "deploy ramdisk, kernel $(uname -r), $(describe_firmware)"
 load_modules
+await_iso
 read_floppy
 read_parameters "$run/floppy/parameters.txt"
 check_parameters

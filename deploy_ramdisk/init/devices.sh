@@ -5,6 +5,11 @@ quiet_since=0
 
 load_modules() {
     modprobe -a $(cat /deploy/modules-load) || fail "A kernel module could not be loaded"
+    forget_devices
+}
+
+# Let all devices be new again.
+forget_devices() {
     # Not empty: busybox's grep takes an empty list of patterns to match every line.
     echo none >"$run/modaliases"
 }
@@ -21,15 +26,15 @@ watch_devices() {
 }
 
 # Storage controllers (PCI base class 01) may take a minute to find their disks: meanwhile, the
-# floppy and the network can be found. A missing driver is no error: most devices need none here.
+# floppy and the network can be found.
 load_drivers() {
     storage=$(printf '%s\n' $new | grep '^pci:.*bc01sc')
     others=$(printf '%s\n' $new | grep -v '^pci:.*bc01sc')
     if [ -n "$storage" ]; then
         : >"$run/storage-loading"
-        { modprobe -a -q $storage 2>/dev/null; rm "$run/storage-loading"; } &
+        { load_aliases $storage; rm "$run/storage-loading"; } &
     fi
-    [ -z "$others" ] || modprobe -a -q $others 2>/dev/null
+    [ -z "$others" ] || load_aliases $others
 }
 
 # Set $quiet_since to when the last disk turned up, or may have.

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 from ironic.common import context, exception
 
-from ironic_ilo import glance, image_sources, publisher
+from ironic_ilo import boot_loaders, glance, image_sources, publisher
+from ironic_ilo.boot_loaders import GrubFiles
 from ironic_ilo.exception import StoreError
 from tests.unit.nodes import UUID, make_node
 
@@ -77,6 +78,15 @@ def test_missing_source_is_named(name):
 def test_boot_iso_replaces_kernel_and_ramdisk():
     task = make_task(kernel=..., ramdisk=..., boot_iso="http://192.0.2.1/boot.iso")
     image_sources.require_boot_sources(task)
+
+
+def test_a_boot_iso_cannot_be_built_without_boot_loaders(tmp_path, monkeypatch):
+    image_sources.require_boot_sources(make_task())
+    shim = tmp_path / "shimx64.efi.signed"
+    monkeypatch.setattr(boot_loaders, "GrubFiles", lambda: GrubFiles(shim=shim))
+    with pytest.raises(exception.InvalidParameterValue, match=f"{shim}.* package shim-signed"):
+        image_sources.require_boot_sources(make_task())
+    image_sources.require_boot_sources(make_task(boot_iso="http://192.0.2.1/boot.iso"))
 
 
 def test_malformed_reference_to_glance_is_refused():

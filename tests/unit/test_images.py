@@ -275,13 +275,20 @@ def test_iso_boots_in_bios_and_uefi_mode(tmp_path, kernel, ramdisk):
 
 
 def test_iso_is_read_from_front_to_end(tmp_path, kernel, ramdisk):
-    iso = tmp_path / "boot.iso"
-    create_iso_image(iso, kernel=kernel, ramdisk=ramdisk)
+    iso, file = tmp_path / "boot.iso", tmp_path / "file"
+    file.write_bytes(b"file")
+    create_iso_image(iso, kernel=kernel, ramdisk=ramdisk, files={"a/b.xz": b"b", "c": file})
     report = run("xorriso", "-indev", iso, "-find", "/", "-exec", "report_lba").decode()
     lines = re.findall(r"File data lba: +0 , +(\d+) , .*'/(\S+)'", report)
     order = [path for _, path in sorted((int(place), path) for place, path in lines)]
-    assert order[:2] == [ESP_PATH, "isolinux/isolinux.bin"]
-    assert order[-2:] == ["vmlinuz", "initrd"]
+    assert order[0] == ESP_PATH
+    assert sorted(order[1:5]) == [
+        "boot/grub/grub.cfg",
+        *(f"isolinux/{name}" for name in ("isolinux.bin", "isolinux.cfg", "ldlinux.c32")),
+    ]
+    assert order[5:7] == ["vmlinuz", "initrd"]
+    content = extract(iso, tmp_path / "tree")
+    assert (content["a/b.xz"], content["c"]) == (b"b", b"file")
 
 
 def test_words_of_the_command_line_are_joined(tmp_path, kernel, ramdisk):

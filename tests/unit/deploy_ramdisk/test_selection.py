@@ -28,6 +28,7 @@ def test_dependencies_of_a_driver_bring_their_firmware(tree, tmp_path):
     chosen = select(
         tree,
         always=("vfat", "md5"),
+        media=(),
         hardware=("qede", "tg3"),
         firmware_trees=(tmp_path / "firmware-qlogic",),
     )
@@ -45,6 +46,7 @@ def test_missing_firmware_is_named_file_by_file(tree, tmp_path):
     chosen = select(
         tree,
         always=(),
+        media=(),
         hardware=("bnx2x", "qede"),
         firmware_trees=(tmp_path / "firmware-bnx2x",),
     )
@@ -53,10 +55,10 @@ def test_missing_firmware_is_named_file_by_file(tree, tmp_path):
 
 
 def test_a_driver_that_the_kernel_lacks_is_named(tree):
-    chosen = select(tree, always=(), hardware=("tg3", "netxen_nic"), firmware_trees=())
+    chosen = select(tree, always=(), media=(), hardware=("tg3", "netxen_nic"), firmware_trees=())
     assert (chosen.modules, chosen.not_in_kernel) == (("tg3",), ("netxen_nic",))
 
 
 def test_a_module_that_no_deploy_can_do_without_must_be_there(tree):
     with pytest.raises(ImageError, match=r"6\.1\.0-test has no module named iscsi_target_mod"):
-        select(tree, always=("vfat", "iscsi_target_mod"), hardware=(), firmware_trees=())
+        select(tree, always=("vfat", "iscsi_target_mod"), media=(), hardware=(), firmware_trees=())

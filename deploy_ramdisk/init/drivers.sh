@@ -1,0 +1,53 @@
+# Get drivers from the deploy ISO. The ramdisk has those alone that reach virtual media; all others
+# stand on the ISO, each packed by itself, so that a server reads its own and no more.
+
+iso=$run/iso
+iso_seconds=${iso_seconds:-120}
+
+# Wait for the ISO. From then on, drivers of devices that were seen before are to be had, too.
+await_iso() {
+    read_uptime
+    deadline=$((now + iso_seconds))
+    until watch_devices; mount_iso; do
+        read_uptime
+        [ "$now" -lt "$deadline" ] || fail "The deploy ISO was not found within $iso_seconds s." \
+            "Is virtual media still connected? Block devices: $(list_devices)"
+        sleep 0.2
+    done
+    # For the storage drivers that were asked for: none are here, so it does not take long.
+    wait
+    forget_devices
+}
+
+# Virtual media are USB devices.
+mount_iso() {
+    mkdir -p "$iso"
+    for device in "$sys"/block/sr*; do
+        is_usb "$device" || continue
+        mount -t iso9660 -o ro,nosuid,nodev,noexec "/dev/${device##*/}" "$iso" 2>/dev/null ||
+            continue
+        [ ! -d "$iso/drivers" ] || return 0
+        umount "$iso"
+    done
+    return 1
+}
+
+# Load drivers, and what they depend on, by aliases of devices. For most devices, there is none.
+load_aliases() {
+    modprobe -D -a -q "$@" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p' | unpack_modules
+    modprobe -a -q "$@" 2>/dev/null
+}
+
+# Unpack the modules whose files are named on standard input, unless they are there.
+unpack_modules() {
+    while read -r module; do
+        packed=$iso/drivers/${module##*/}.xz
+        { [ ! -f "$module" ] && [ -f "$packed" ]; } || continue
+        mkdir -p "${module%/*}"
+        # Two may do this at once: a module is there when it is whole.
+        unpacked=$(mktemp "$module.XXXXXX")
+        xzcat "$packed" >"$unpacked" && mv "$unpacked" "$module" && continue
+        rm "$unpacked"
+        say "the driver ${module##*/} cannot be read from the deploy ISO"
+    done
+}
