@@ -4,6 +4,8 @@
 progress_seconds=${progress_seconds:-10}
 
 erase_disks() {
+    # hdparm and sg_raw; what busybox has as well, it finds first.
+    PATH=$PATH:/usr/bin:/sbin
     find_local_disks
     refuse_write_protected
     mkdir -p "$run/erase"

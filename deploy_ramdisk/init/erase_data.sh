@@ -1,7 +1,7 @@
 # Erase all data of a disk, in the best way that it offers.
 
 chunk_bytes=$((256 << 20))
-samples=256
+samples=64
 sample_bytes=$((64 << 10))
 
 # From what reaches all that the medium holds, spare blocks included, to what any disk can do. A way

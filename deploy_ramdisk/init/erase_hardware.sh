@@ -74,6 +74,7 @@ same_format() {
 # Ask the controller what it is (5.15.2.1); of NVMe disks alone.
 read_nvme_controller() {
     case ${block##*/} in nvme*) ;; *) return 1 ;; esac
+    method="NVMe Identify Controller"
     command_nvme 06 0 1 4096 "$place.controller"
 }
 
