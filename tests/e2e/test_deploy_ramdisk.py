@@ -309,9 +309,8 @@ def gets_in_without_chap(machine: Machine, session_type: str) -> bool:
     with socket.create_connection((host, int(port)), timeout=SECONDS_TO_SAY) as connection:
         connection.sendall(header + text + bytes(-len(text) % 4))
         response = connection.makefile("rb").read(48)
-    login_response = 0x23
-    assert response[0] == login_response
-    return response[36] == 0 and bool(response[1] & transit)
+    # A target may hang up instead.
+    return len(response) == len(header) and response[36] == 0 and bool(response[1] & transit)
 
 
 def static_network(address: str, netmask: str, kind: str) -> dict[str, object]:
@@ -362,7 +361,7 @@ def test_offers_every_disk_to_the_conductor_alone(tmp_path, deploy_iso):
             disks=mixed_disks(tmp_path),
             # The first card has no network: only that the API is reached tells the second.
             cards=("e1000", "e1000"),
-            login_timeout=30,
+            login_timeout=20,
         ) as machine,
     ):
         calls = conductor.wait_for_calls(2)
@@ -381,7 +380,7 @@ def test_offers_every_disk_to_the_conductor_alone(tmp_path, deploy_iso):
         assert_writes_reach_the_disk(machine, luns["ahci"])
         assert_strangers_are_refused(machine, luns["raid"])
         assert_each_lun_is_its_disk(machine, luns)
-        machine.wait_until_said("No conductor was logged in for 30 s: the disks are withdrawn")
+        machine.wait_until_said("No conductor was logged in for 20 s: the disks are withdrawn")
         with pytest.raises(ProcessError):
             qemu_io(machine, "read 0 4k", secret=machine.chap_secret)
         assert "withdrawn" in conductor.wait_for_calls(3)[2].body["error"]
