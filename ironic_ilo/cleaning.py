@@ -221,7 +221,7 @@ def _read_json(node: Any, name: str, told: Mapping[str, Any]) -> Any:
         raise callback.refused(node, _("%s is too long") % name)
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise callback.refused(node, _("%s is not JSON") % name) from None
 
 

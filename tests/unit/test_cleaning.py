@@ -1,0 +1,101 @@
+"""Which clean steps run, and what is accepted of a ramdisk that erases."""
+
+import json
+
+import pytest
+from ironic.common import exception, states
+from ironic.conductor import utils as manager_utils
+from ironic.conf import CONF
+
+from ironic_ilo import callback, cleaning
+from ironic_ilo.deploy import IloVirtualMediaIscsiDeploy
+from tests.unit.nodes import make_node
+
+DISK = {"name": "/dev/sda", "serial": "S", "size": 5, "method": "m", "verified": "v"}
+
+
+@pytest.fixture(autouse=True)
+def _options():
+    CONF.set_override("signing_key", "k" * 32, group="ilo")
+    yield
+    CONF.clear_override("signing_key", group="ilo")
+    for name in ("erase_devices_priority", "erase_devices_metadata_priority"):
+        CONF.clear_override(name, group="deploy")
+
+
+@pytest.fixture
+def node():
+    """Make a node that waits for a ramdisk that was given an agent token."""
+    node = make_node()
+    node.provision_state = states.CLEANWAIT
+    manager_utils.add_secret_token(node, pregenerated=True)
+    return node
+
+
+def heartbeat(node, status, **told):
+    target = {"address": "192.0.2.7", "iqn": callback.get_secrets(node).target_iqn}
+    return cleaning.get_heartbeat_report(node, status, json.dumps(target | told))
+
+
+def call(node, **told):
+    secrets = callback.get_secrets(node)
+    given = {"address": "192.0.2.7", "iqn": secrets.target_iqn, "key": secrets.deploy_key}
+    return cleaning.get_report(node, given | told)
+
+
+@pytest.mark.parametrize(
+    ("devices", "metadata", "expected"),
+    [
+        (None, None, {"erase_devices": 0, "erase_devices_metadata": 99}),
+        (10, None, {"erase_devices": 10, "erase_devices_metadata": 0}),
+        (10, 20, {"erase_devices": 10, "erase_devices_metadata": 20}),
+        (0, 0, {"erase_devices": 0, "erase_devices_metadata": 0}),
+    ],
+)
+def test_priorities_are_those_of_ironic(devices, metadata, expected):
+    CONF.set_override("erase_devices_priority", devices, group="deploy")
+    CONF.set_override("erase_devices_metadata_priority", metadata, group="deploy")
+    steps = IloVirtualMediaIscsiDeploy().get_clean_steps(None)
+    assert {step["step"]: step["priority"] for step in steps} == expected
+    for step in steps:
+        assert (step["interface"], step["abortable"], step["requires_ramdisk"]) == (
+            "deploy",
+            True,
+            True,
+        )
+
+
+def test_heartbeats(node):
+    progress = {"percent": 3}
+    assert heartbeat(node, "start", progress=progress) == cleaning.Report(progress=progress)
+    assert heartbeat(node, "end", erased=[DISK]) == cleaning.Report(erased=[DISK])
+    assert cleaning.get_heartbeat_report(node, "error", "why") == cleaning.Report(error="why")
+    assert "new deploy ISO" in heartbeat(node, "end").error
+
+
+def test_pass_deploy_info_may_have_text(node):
+    assert call(node, erased=json.dumps([DISK])).erased == [DISK]
+    assert call(node, progress='{"percent": 1}').progress == {"percent": 1}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"erased": []},
+        {"erased": [DISK | {"size": "5"}]},
+        {"erased": [DISK | {"other": 1}]},
+        {"erased": ["/dev/sda"]},
+        {"erased": {"name": "/dev/sda"}},
+        {"erased": "["},
+        {"erased": "[" * 60000},
+        {"erased": [DISK] * 2000},
+        {"progress": {"other": 1}},
+        {"progress": 5},
+    ],
+    ids=lambda told: str(told)[:40],
+)
+def test_what_proves_nothing_is_refused(node, told):
+    with pytest.raises(exception.InvalidParameterValue, match="is refused"):
+        call(node, **told)
+    with pytest.raises(exception.InvalidParameterValue, match="is refused"):
+        heartbeat(node, "end", **told)
