@@ -131,7 +131,8 @@ def _ramdisk(tree: ModuleTree, busybox: cpio.Entry) -> bytes:
         "proc": cpio.directory(),
         "root": cpio.directory(),
     }
-    entries |= initramfs.module_entries(tree, tree.closure(_MODULES))
+    modules = tree.closure(_MODULES)
+    entries |= initramfs.module_entries(tree, modules, indexed=modules)
     return initramfs.compress([entries])
 
 
