@@ -5,7 +5,7 @@ from pathlib import Path
 import deploy_ramdisk
 from deploy_ramdisk.builder import build_deploy_iso
 from deploy_ramdisk.package_cache import PackageCache, default_cache_dir
-from ironic_ilo import images
+from ironic_ilo import boot_loaders, images
 from lab import cache
 
 
@@ -16,7 +16,8 @@ def build_cached_deploy_iso() -> Path:
     """
     package = Path(deploy_ramdisk.__file__).parent
     sources = [path for path in package.rglob("*") if path.suffix != ".pyc" and path.is_file()]
-    recipe = cache.digest_files([*sources, Path(images.__file__)])
+    sources += [Path(boot_loaders.__file__), Path(images.__file__)]
+    recipe = cache.digest_files(sources)
     return cache.build_once("deploy-iso", recipe, _build) / "deploy.iso"
 
 
