@@ -30,10 +30,11 @@ def asked(task):
 
 
 @pytest.fixture(autouse=True)
-def _no_power(monkeypatch):
+def _no_power(monkeypatch, task):
     manager_utils = deploy.manager_utils
     monkeypatch.setattr(manager_utils, "node_power_action", lambda task, state: None)
     monkeypatch.setattr(deploy.virtual_media, "eject_virtual_media", lambda task: None)
+    monkeypatch.setattr(type(task.node), "save", lambda self: None)
 
 
 def test_instance_gets_the_tenants_networks(task):
@@ -48,7 +49,6 @@ def test_tear_down_leaves_none(task):
 
 def test_network_that_cannot_work_is_found_before_the_ilo_is_asked(task, monkeypatch):
     """With flat, and Neutron absent, it is the validation that fails."""
-    monkeypatch.setattr(type(task.node), "save", lambda self: None)
     monkeypatch.setattr(
         deploy.virtual_media, "check_virtual_media", mock.Mock(side_effect=AssertionError)
     )
