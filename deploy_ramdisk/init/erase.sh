@@ -11,6 +11,8 @@ erase_disks() {
     mkdir -p "$run/erase"
     workers=
     for name in $disks; do
+        place=$run/erase/$name
+        set_progress 0 starting
         erase_disk "$name" &
         workers="$workers $!"
     done
@@ -36,7 +38,6 @@ erase_disk() {
     disk=/dev/$1 place=$run/erase/$1 size=$(disk_bytes "$1")
     block=$sys/block/$1 method= verified= reason=
     read_identity "$1"
-    set_progress 0 starting
     if "$action" && reread_partitions; then
         set_progress "$size" "$method"
         describe_erasure >"$place.erased"

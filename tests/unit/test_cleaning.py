@@ -73,6 +73,10 @@ def test_heartbeats(node):
     assert "new deploy ISO" in heartbeat(node, "end").error
 
 
+def test_error_of_pass_deploy_info(node):
+    assert call(node, error="why", disks=[], address="") == cleaning.Report(error="why")
+
+
 def test_pass_deploy_info_may_have_text(node):
     assert call(node, erased=json.dumps([DISK])).erased == [DISK]
     assert call(node, progress='{"percent": 1}').progress == {"percent": 1}
