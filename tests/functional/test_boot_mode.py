@@ -8,13 +8,14 @@ import pytest
 from ironic_ilo import bmc
 from lab.emulator import running_emulator
 from lab.settings import Ports, Settings, with_free_ports
-from tests.functional.conftest import MIB, TGT_CONTROL_PORT
+from tests.functional.conftest import MIB
 from tests.tgt import start_tgtd
 
 pytestmark = pytest.mark.functional
 
 # Apart from another run of these tests on the same machine.
 ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.200"
+TGT_CONTROL_PORT = 6200
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def gen9(gen9s):
 
 @pytest.fixture
 def tgtd(gen9):
-    with start_tgtd(gen9.server.iscsi_portal, TGT_CONTROL_PORT + 200) as running:
+    with start_tgtd(gen9.server.iscsi_portal, TGT_CONTROL_PORT) as running:
         yield running
 
 
