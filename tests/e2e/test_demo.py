@@ -117,7 +117,7 @@ def test_demo_on_openstack_deploys_from_glance_and_boots_from_swift_under_secure
         result = check_result(done, debian_image, STAGES - {"reboot", "undeploy", "stop"})
         assert result["boot_mode"] == "uefi"
         console = Path(result["console_log"]).read_text(errors="replace")
-        assert console.count("Kernel is locked down from EFI Secure Boot") == 1
+        assert "Kernel is locked down from EFI Secure Boot" in console
         running = find_lab(tmp_path / "lab")
         check_sources(running.services, result["boot_iso"], debian_image)
         check_that_passwords_are_hidden(running.services.keystone, tmp_path / "lab")
