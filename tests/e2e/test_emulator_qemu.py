@@ -56,6 +56,7 @@ machine = "qemu"
 [server.qemu]
 memory_mib = 128
 cpus = 1
+accel = "tcg"
 disk = "disk.qcow2"
 disk_size_gib = 1
 mac = "52:54:00:12:34:56"
