@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import deploy_ramdisk
@@ -204,6 +204,8 @@ class TestCallback:
         body = json.loads(done.stdout)
         assert (body["agent_status"], body["agent_status_message"]) == ("error", 'C:\\dir "x"')
 
+    # Each example starts a program, which takes its time on a busy machine.
+    @settings(deadline=None)
     @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
     def test_json_escape_keeps_every_printable_character(self, text):
         done = subprocess.run(
