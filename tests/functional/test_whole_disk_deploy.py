@@ -196,6 +196,8 @@ def erase(disk: Path, part) -> None:
         (base64.b64encode(gzip.compress(b"noise" * 300)).decode(), "labelled config-2"),
         ("http://127.0.0.1:1/drive?sig=c4nary", "cannot be read from http://127.0.0.1:1/drive:"),
     ],
+    # Not their content: gzip notes the time.
+    ids=["not-gzipped", "no-config-drive", "out-of-reach"],
 )  # fmt: skip
 def test_a_bad_config_drive_fails_before_the_server_is_touched(node, given, reason) -> None:
     starts = node.emulated()["starts"]
