@@ -24,7 +24,7 @@ ISO = (bytes(32768) + b"\x01CD001\x01\0" + b" " * 32 + b"config-2".ljust(32)).lj
 
 
 def pack(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content)).decode()
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def make(given: object, **instance_info: object):
