@@ -350,10 +350,10 @@ def take(task: Any, info: DeployInfo) -> None:
     :raises InvalidStateRequested: the node is not waiting for it; Ironic answers 400.
     :raises NodeLocked: somebody else works on the node; Ironic answers 409.
     """
-    node = task.node
-    if not claim(task, lambda: _is_awaited(node, info)):
+    if not claim(task, lambda: _is_awaited(task.node, info)):
         return
     remove_floppy(task)
+    node = task.node
     node.set_driver_internal_info(CALLBACK, info.as_dict())
     node.save()
     manager_utils.notify_conductor_resume_deploy(task)
@@ -362,7 +362,8 @@ def take(task: Any, info: DeployInfo) -> None:
 def claim(task: Any, is_awaited: Callable[[], bool]) -> bool:
     """Lock the node for a callback that was checked against it with a shared lock.
 
-    :param is_awaited: asked before and after, for it may raise what keeps others from waiting.
+    :param is_awaited: asked before and after, for it may raise what keeps others from waiting; of
+        ``task.node``, which is another object then.
     :returns: whether it is still awaited.
     :raises InvalidParameterValue: what the ramdisk was booted for is over; Ironic answers 400.
     :raises NodeLocked: somebody else works on the node; Ironic answers 409.

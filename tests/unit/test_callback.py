@@ -6,7 +6,7 @@ from importlib import resources
 from types import SimpleNamespace
 
 import pytest
-from ironic.common import context, exception, policy
+from ironic.common import context, exception, policy, states
 from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
 from oslo_config import cfg
@@ -316,3 +316,26 @@ def test_shipped_policy_lets_those_call_who_may_deploy(request_by, allowed):
     target = {"node.owner": "tenant", "node.lessee": "renter"}
     for rule in ("baremetal:node:vendor_passthru", "baremetal:node:set_provision_state"):
         assert enforcer.authorize(rule, target, request) is allowed
+
+
+class RacedTask:
+    """A task with a shared lock; before it has the exclusive one, another callback is taken."""
+
+    def __init__(self, read, stored):
+        self.node, self.stored = read, stored
+
+    def upgrade_lock(self, purpose):  # noqa: ARG002 - Ironic's
+        # Ironic's tasks read the node anew.
+        self.node = self.stored
+
+
+def test_of_two_callbacks_at_once_one_is_taken(monkeypatch):
+    read, stored = make_node(), make_node()
+    for node in (read, stored):
+        node.provision_state, node.deploy_step = states.DEPLOYWAIT, {"step": "deploy"}
+    info = callback.get_deploy_info(read, sent(read))
+    stored.set_driver_internal_info(callback.CALLBACK, info.as_dict())
+    resumed = []
+    monkeypatch.setattr(manager_utils, "notify_conductor_resume_deploy", resumed.append)
+    callback.take(RacedTask(read, stored), info)
+    assert not resumed
