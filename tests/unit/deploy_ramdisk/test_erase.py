@@ -186,6 +186,17 @@ class TestAta:
         make_tool(tmp_path, "hdparm", "exit 0")
         assert ata()[0] == ("overwriting with zeros; after ATA secure erase, data was still there")
 
+    def test_disk_that_cannot_be_read_afterwards(self, ata, tmp_path, disk):
+        identify(tmp_path, {128: 0x1})
+        # The last sample alone is cut short.
+        make_tool(
+            tmp_path,
+            "hdparm",
+            f"case $* in *security-erase*) truncate -s 0 {disk}; "
+            f"truncate -s {SIZE - 512} {disk} ;; esac",
+        )
+        assert ata()[0] == "overwriting with zeros; after ATA secure erase, it cannot be read"
+
     def test_noise_instead_of_zeros_will_do(self, ata, run, tmp_path, disk):
         identify(tmp_path, {128: 0x1})
         noise = tmp_path / "noise"
