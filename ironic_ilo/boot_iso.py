@@ -53,15 +53,15 @@ def prepare(task: Any) -> None:
 def attach(task: Any) -> None:
     """Make the next start of a node boot its instance; a lost shared ISO is built again.
 
-    Whole-disk images boot from the disk, and nothing is attached.
+    Whole-disk images boot from the disk, and nothing is attached: they have no reference. What
+    Ironic says of the image is of no use here, for it is said of the one asked for last, be it by
+    a rebuild that was refused, while the instance runs on.
 
     :raises InstanceDeployFailure: the ISO is lost, and what it was built from cannot be had.
     :raises IloOperationError: a step of it failed.
     """
-    if is_whole_disk(task.node):
-        return
     own = task.node.instance_info.get("boot_iso")
-    if own and not publisher.is_object_name(own):
+    if own and not publisher.is_object_name(own) and not is_whole_disk(task.node):
         virtual_media.setup_virtual_media_boot(task, own)
         return
     restore(task)

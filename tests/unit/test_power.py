@@ -10,6 +10,7 @@ from ironic_ilo import bmc, boot_iso, virtual_media
 from ironic_ilo.bmc.types import Bmc, PowerState
 from ironic_ilo.boot import IloVirtualMediaBoot
 from ironic_ilo.power import IloPower
+from ironic_ilo.shared_iso import PREFIX
 from tests.unit.nodes import make_node
 
 SERVICE = (states.SERVICING, states.SERVICEWAIT, states.SERVICEHOLD, states.SERVICEFAIL)
@@ -101,6 +102,18 @@ def test_nothing_is_attached_for_a_whole_disk(whole_disk):
     with mock.patch.object(virtual_media, "setup_virtual_media_boot", autospec=True) as attach:
         boot_iso.attach(task)
     assert attach.called is not whole_disk
+
+
+def test_refused_rebuild_as_a_whole_disk_leaves_the_boot_iso():
+    """Ironic notes the image's type before it validates."""
+    shared = f"{PREFIX}{'0' * 40}"
+    task = make_task(states.ACTIVE, is_whole_disk_image=True, **{boot_iso.REFERENCE: shared})
+    with (
+        mock.patch.object(boot_iso, "restore", autospec=True),
+        mock.patch.object(virtual_media, "setup_virtual_media_boot", autospec=True) as attach,
+    ):
+        boot_iso.attach(task)
+    attach.assert_called_once_with(task, shared)
 
 
 def test_boot_iso_is_kept_while_the_instance_makes_room(world):
