@@ -324,7 +324,7 @@ class RacedTask:
     def __init__(self, read, stored):
         self.node, self.stored = read, stored
 
-    def upgrade_lock(self, purpose):  # noqa: ARG002 - Ironic's
+    def upgrade_lock(self, purpose):
         # Ironic's tasks read the node anew.
         self.node = self.stored
 
