@@ -22,6 +22,9 @@ from ironic_ilo.exception import InvalidInput
 
 LOG = logging.getLogger(__name__)
 
+# Of one error; more than any has.
+_MOST_MESSAGES = 10
+
 
 class RestSession(ris.RISOperations):
     """Sends REST requests to one iLO, each over a connection of its own."""
@@ -38,7 +41,8 @@ class RestSession(ris.RISOperations):
 
         :raises IloCommandNotSupportedError: the server has none.
         """
-        links = self._get_host_details()["Oem"]["Hp"]["links"]
+        # Older servers have no such links, and newer ones another word for "Hp".
+        links = self._get_host_details().get("Oem", {}).get("Hp", {}).get("links", {})
         if "SecureBoot" not in links:
             raise proliant.IloCommandNotSupportedError("SecureBoot")
         _status, _headers, settings = self._rest_get(links["SecureBoot"]["href"])
@@ -87,6 +91,6 @@ def _read_messages(reply: Reply) -> list[str]:
     """Read the names of the messages in an error body, such as ``LicenseKeyRequired``."""
     try:
         messages = json.loads(reply.body)["Messages"]
-        return [message["MessageID"].rpartition(".")[2] for message in messages]
+        return [message["MessageID"].rpartition(".")[2] for message in messages[:_MOST_MESSAGES]]
     except (ValueError, LookupError, TypeError, AttributeError):
         return []  # not one of HPE's: the status has to do

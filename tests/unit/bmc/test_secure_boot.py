@@ -155,7 +155,13 @@ def test_secure_boot_needs_uefi(gen9: ScriptedIlo, access: Access):
 
 @pytest.mark.parametrize(
     "behaviour",
-    [rest(GEN8), refusal("MalformedURL", 404), raw("HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n")],
+    [
+        rest(GEN8),
+        rest(GEN8 | {"Oem": {"Hp": {}}}),
+        rest(GEN8 | {"Oem": {"Hpe": {"Links": {}}}}),
+        refusal("MalformedURL", 404),
+        raw("HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n"),
+    ],
 )
 def test_a_server_without_secure_boot(ilo: ScriptedIlo, access: Access, behaviour):
     ilo.on(f"GET {SYSTEM}", behaviour)
@@ -172,6 +178,11 @@ def test_a_server_without_secure_boot(ilo: ScriptedIlo, access: Access, behaviou
         (refusal("LicenseKeyRequired"), BmcFeatureMissing, "licence"),
         (refusal("ResourceInUse"), BmcError, r"ResourceInUse \(HTTP status 400\)"),
         (rest([], status=500), BmcError, "HTTP status 500"),
+        (
+            rest({"Messages": [{"MessageID": "X"}] * 99}, status=500),
+            BmcError,
+            r"says (X, ){9}X \(",
+        ),
         (raw("HTTP/1.1 302 X\r\nLocation: https://127.0.0.2/\r\n\r\n"), BmcError, "302"),
         (body("<html>Welcome</html>"), BmcUnreachable, "JSONDecodeError"),
         (rest([]), BmcUnreachable, "TypeError"),
