@@ -25,12 +25,13 @@ await_disks() {
     done
 }
 
-# Keep one name of each disk that is reached through two controllers.
+# Keep one name of each disk that is reached through two controllers. Cheap disks are known to share
+# a WWN; they have serial numbers of their own, and each must be erased.
 drop_second_paths() {
     seen=' ' kept=
     for name in $disks; do
         read_identity "$name"
-        case $wwn in 0x* | eui.* | uuid.*) unique=$wwn$wwn_vendor_extension ;; *) unique= ;; esac
+        case $wwn in 0x* | eui.* | uuid.*) unique=$wwn$wwn_vendor_extension,$serial ;; *) unique= ;; esac
         case $seen in *" ${unique:-none} "*) say "$name is another path to a disk"; continue ;; esac
         seen="$seen$unique " kept="$kept $name"
     done

@@ -7,7 +7,7 @@ erase_disks() {
     # hdparm and sg_raw; what busybox has as well, it finds first.
     PATH=$PATH:/usr/bin:/sbin
     find_local_disks
-    refuse_write_protected
+    refuse_unwritable
     mkdir -p "$run/erase"
     workers=
     for name in $disks; do
@@ -20,17 +20,18 @@ erase_disks() {
     report_erasure
 }
 
-# A disk that cannot be written to keeps its data: it must not pass for erased.
-refuse_write_protected() {
-    protected=
+# A disk that cannot be written to keeps its data: it must not pass for erased. One without a size
+# is not ready, or has a format that the kernel does not know.
+refuse_unwritable() {
+    kept=
     for device in "$sys"/block/*; do
         case ${device##*/} in sd* | vd* | nvme*) ;; *) continue ;; esac
         ! is_usb "$device" && [ "$(cat "$device/removable")" = 0 ] &&
-            [ "$(cat "$device/hidden" 2>/dev/null)" != 1 ] &&
-            [ "$(cat "$device/ro")" = 1 ] || continue
-        protected="$protected /dev/${device##*/}"
+            [ "$(cat "$device/hidden" 2>/dev/null)" != 1 ] || continue
+        [ "$(cat "$device/ro")" = 0 ] || kept="$kept, /dev/${device##*/} is write-protected"
+        [ "$(cat "$device/size")" != 0 ] || kept="$kept, /dev/${device##*/} has no size"
     done
-    [ -z "$protected" ] || fail "Write-protected, and so not erased:$protected"
+    [ -z "$kept" ] || fail "Not erased, nor any other disk: ${kept#, }"
 }
 
 # Erase one disk, in a process of its own. What came of it is in a file: a JSON object, or a reason.

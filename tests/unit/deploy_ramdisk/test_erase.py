@@ -339,13 +339,14 @@ class TestTelling:
         """
         assert run(script).stdout == "ended\n"
 
-    def test_write_protected_disks_are_named(self, run, tmp_path):
-        for name, protected in (("sda", "0"), ("sdb", "1")):
-            for file, value in (("ro", protected), ("removable", "0")):
+    def test_disks_that_cannot_be_written_are_named(self, run, tmp_path):
+        for name, protected, size in (("sda", 0, 8), ("sdb", 1, 8), ("sdc", 0, 0)):
+            for file, value in (("ro", protected), ("removable", 0), ("size", size)):
                 put(tmp_path / f"sys/block/{name}/{file}", f"{value}\n")
-        run("refuse_write_protected")
-        failure = (tmp_path / "run/failure").read_text()
-        assert failure == "Write-protected, and so not erased: /dev/sdb\n"
+        run("refuse_unwritable")
+        assert (tmp_path / "run/failure").read_text() == (
+            "Not erased, nor any other disk: /dev/sdb is write-protected, /dev/sdc has no size\n"
+        )
 
 
 def test_tools_of_these_tests_are_there():

@@ -500,6 +500,13 @@ class TestDisk:
         assert done.stdout == "sda sdb sdd sde\n"
         assert "sdc is another path to a disk" in (tmp_path / "console").read_text()
 
+    def test_disks_that_share_a_wwn_are_two(self, ash, disk):
+        for name in ("sda", "sdb"):
+            page = ata_page({10: name.encode().ljust(20), 87: b"\x41\x00", 108: bytes(8)})
+            disk(name, place=f"{name}/block", files={"vendor": "ATA     ", "vpd_pg89": page})
+        done = ash('quiet_seconds=0; find_local_disks; echo "$disks $wwn"')
+        assert done.stdout == "sda sdb 0x0000000000000000\n"
+
     def test_controllers_that_still_look_for_disks_are_waited_for(self, ash, disk):
         disk("sda")
         started = time.monotonic()
