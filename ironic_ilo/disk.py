@@ -44,13 +44,13 @@ _SWAP_PAGE = 4096
 
 
 class Stage(enum.StrEnum):
-    """What a write is doing, in order; only WIPE and WRITE in every case."""
+    """What a write is doing, in order; VERIFY follows WRITE, and again CONFIGDRIVE."""
 
     WIPE = "wipe"
     FORMAT = "format"
     WRITE = "write"
-    CONFIGDRIVE = "configdrive"
     VERIFY = "verify"
+    CONFIGDRIVE = "configdrive"
     TABLE = "table"
 
 
@@ -58,8 +58,8 @@ class Stage(enum.StrEnum):
 class Progress:
     """How far a write is.
 
-    :ivar percent: of the image's allocated data.
-    :ivar bytes_per_second: on average since the stage began.
+    :ivar percent: of the image's allocated data; 100 in the stages after it.
+    :ivar bytes_per_second: on average since the stage began; 0: nothing of the image has moved.
     """
 
     stage: Stage
@@ -177,20 +177,21 @@ def write_whole_disk_image(
         image_file.read_part(image, image_format, _HEAD),
         image_size=info.virtual_size, disk_size=disk_size, sector_size=sector_size,
     )  # fmt: skip
-    table, drive = _place_configdrive(table, image, image_format, configdrive, disk_size)
+    write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
+    table, drive = _place_configdrive(write, table, image, image_format, configdrive, disk_size)
     written = table.render(disk_size)
     tail, head = ends = whole_disk.find_ends(written, disk_size)
     body = Extent(head.end, min(info.virtual_size, tail.start) - head.end)
     rest = [_Source(Stage.WRITE, image, image_format, body, body)] if body.size > 0 else []
-    write = _Write(target, info.allocated, on_progress, timeout, stall_timeout)
     wipe = whole_disk.wipe_extents(info.virtual_size, disk_size)
     _wipe(write, partitions.merge_extents([*wipe, *(source.extent for source in drive)]))
     _copy(write, [*rest, *drive], verify=verify)
-    _write_table(write, _compose_ends(image, image_format, ends, written), verify=verify)
+    _write_table(write, _compose_ends(image, image_format, ends, drive, written), verify=verify)
     return WriteReport(info.allocated, write.seconds)
 
 
-def _place_configdrive(
+def _place_configdrive(  # noqa: PLR0917 - all that decides about its place
+    write: "_Write",
     table: whole_disk.Table,
     image: Path,
     image_format: ImageFormat,
@@ -200,7 +201,7 @@ def _place_configdrive(
     """Find or make a config drive's partition; return the table with it, and what goes there."""
     if configdrive is None:
         return table, []
-    drive = _find_configdrive(table, image, image_format)
+    drive = _find_configdrive(write, table, image, image_format)
     if drive is None:
         drive = whole_disk.place_configdrive(table, disk_size)
         table = table.with_partition(drive)
@@ -208,14 +209,26 @@ def _place_configdrive(
 
 
 def _compose_ends(
-    image: Path, image_format: ImageFormat, ends: Sequence[Extent], written: Mapping[int, bytes]
+    image: Path,
+    image_format: ImageFormat,
+    ends: Sequence[Extent],
+    drive: Sequence["_Source"],
+    written: Mapping[int, bytes],
 ) -> dict[int, bytes]:
-    """Return what goes to the ends of a disk, in their order: the image's data and the table."""
+    """Return what goes to the ends of a disk, in their order.
+
+    It is the image's data, of the config drive what lies there, and the table.
+    """
     composed = {}
     for end in ends:
         content = image_file.read_part(image, image_format, end).ljust(end.size, b"\0")
+        there = {
+            source.extent.start: source.path.read_bytes()
+            for source in drive
+            if source.extent.start < end.end and end.start < source.extent.end
+        }
         if content:
-            composed[end.start] = whole_disk.overlay(content, end.start, written)
+            composed[end.start] = whole_disk.overlay(content, end.start, {**there, **written})
     return composed
 
 
@@ -243,13 +256,17 @@ def _as_source(configdrive: Path, extent: Extent | None) -> _Source:
 
 
 def _find_configdrive(
-    table: whole_disk.Table, image: Path, image_format: ImageFormat
+    write: "_Write", table: whole_disk.Table, image: Path, image_format: ImageFormat
 ) -> Extent | None:
-    """Find the partition of an image that is meant for a config drive."""
+    """Find the partition of an image that is meant for a config drive, as far as one can need it.
+
+    A hostile table has thousands of partitions, and one as large as it likes.
+    """
     for part in table.partitions:
+        write.seconds_left()
         label = image_file.read_file_system_label(image, image_format, part)
         if label.lower() == CONFIGDRIVE_LABEL:
-            return part
+            return Extent(part.start, min(part.size, partitions.CONFIGDRIVE_MIB * MIB))
     return None
 
 
@@ -291,6 +308,7 @@ class _Write:
         self._on_progress = on_progress
         self._stage = Stage.WIPE
         self._began = 0.0
+        self._began_percent = 0.0
         self._last_report = 0.0
 
     def seconds_left(self) -> float:
@@ -304,23 +322,24 @@ class _Write:
         return left
 
     @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
-        """Announce a stage, and keep how long it took."""
-        self._stage, self._began = stage, time.monotonic()
-        self._send(100.0 if stage is Stage.TABLE else 0.0)
+    def stage(self, stage: Stage, percent: float = 0.0) -> Iterator[None]:
+        """Announce a stage, how far the image is then, and keep how long it took."""
+        self._stage, self._began, self._began_percent = stage, time.monotonic(), percent
+        self._send(percent)
         yield
-        self.seconds[stage] = time.monotonic() - self._began
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - self._began
 
     def report(self, percent: float) -> None:
         """Pass progress on, unless that was done a moment ago."""
         if time.monotonic() - self._last_report >= _SECONDS_BETWEEN_PROGRESS:
-            self._send(percent)
+            self._send(max(percent, self._began_percent))
 
     def _send(self, percent: float) -> None:
         self._last_report = time.monotonic()
         done = round(self._bytes_total * percent / 100)
+        moved = self._bytes_total * (percent - self._began_percent) / 100
         elapsed = self._last_report - self._began
-        rate = done / elapsed if self._stage is Stage.WRITE and elapsed > 0 else 0.0
+        rate = moved / elapsed if elapsed > 0 else 0.0
         self._on_progress(Progress(self._stage, percent, done, self._bytes_total, rate))
 
 
@@ -401,25 +420,23 @@ def _wipe(
 
 
 def _copy(write: _Write, sources: Sequence[_Source], *, verify: bool) -> None:
+    """Write each source, and verify it before the next one replaces a part of it."""
     for source in sources:
-        with write.stage(source.stage):
+        # Progress is the image's; a config drive is small.
+        percent = 0.0 if source.stage is Stage.WRITE else 100.0
+        with write.stage(source.stage, percent):
             qemu_img.convert(
                 source.path, source.image_format, write.target, source.extent, part=source.part,
                 on_percent=write.report, timeout=write.seconds_left(),
                 stall_timeout=write.stall_timeout,
             )  # fmt: skip
-    if verify:
-        with write.stage(Stage.VERIFY):
-            _verify(write, sources)
-
-
-def _verify(write: _Write, sources: Sequence[_Source]) -> None:
-    for source in sources:
-        read_back.compare(
-            write.target, source.extent, source.path, source.image_format, part=source.part,
-            on_percent=write.report, timeout=write.seconds_left(),
-            stall_timeout=write.stall_timeout,
-        )  # fmt: skip
+        if verify:
+            with write.stage(Stage.VERIFY, percent):
+                read_back.compare(
+                    write.target, source.extent, source.path, source.image_format,
+                    part=source.part, on_percent=write.report, timeout=write.seconds_left(),
+                    stall_timeout=write.stall_timeout,
+                )  # fmt: skip
 
 
 def _make_swap(file: IO[bytes], size: int) -> None:
@@ -433,7 +450,7 @@ def _make_swap(file: IO[bytes], size: int) -> None:
 
 def _write_table(write: _Write, tables: Mapping[int, bytes], *, verify: bool) -> None:
     """Write what makes the disk complete: what goes where, in this order."""
-    with write.stage(Stage.TABLE):
+    with write.stage(Stage.TABLE, 100.0):
         for start, content in tables.items():
             extent = Extent(start, len(content))
             with tempfile.TemporaryFile() as table:

@@ -119,12 +119,14 @@ def overlay(content: bytes, start: int, written: Mapping[int, bytes]) -> bytes:
 
     :param content: of the part.
     :param start: where on the disk it begins.
-    :param written: what goes where on the disk; what lies outside of the part is left out.
+    :param written: what goes where on the disk, the last wins; what lies outside of the part is
+        left out.
     """
     result = bytearray(content)
     for at, data in written.items():
-        if start <= at < start + len(content):
-            result[at - start : at - start + len(data)] = data
+        low, high = max(at, start), min(at + len(data), start + len(content))
+        if low < high:
+            result[low - start : high - start] = data[low - at : high - at]
     return bytes(result)
 
 

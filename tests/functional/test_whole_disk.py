@@ -18,6 +18,7 @@ from tests.functional.disks import (
     SOON,
     find_free_port,
     find_signatures,
+    make_image,
     make_partitioned_image,
     offered,
     read_partitions,
@@ -169,6 +170,29 @@ def test_a_partition_meant_for_the_config_drive(make_node, tmp_path, configdrive
         file.truncate(4 * MIB + 2048)
     with pytest.raises(InvalidInput, match=r"drive has \d+ bytes, its partition 4194304"):
         write(node, raw, configdrive=configdrive)
+
+
+def test_a_partition_meant_for_the_config_drive_at_the_end(
+    make_node, tmp_path, configdrive
+) -> None:
+    """The last MiB, written after the config drive, holds a part of it, not what the image has."""
+    raw = tmp_path / "i.raw"
+    make_image(raw, IMAGE_SIZE)
+    run_tool("sgdisk", "--clear", "-n", "1:1M:+17M", "-n", "2:18M:40926", raw)
+    meant = Extent(18 * MIB, configdrive.stat().st_size)
+    assert meant.end > IMAGE_SIZE - MIB
+    fat = tmp_path / "fat"
+    run_tool("mkfs.vfat", "-n", "CONFIG-2", "-C", fat, str(1024))
+    with raw.open("r+b") as file:
+        file.seek(meant.start)
+        file.write(fat.read_bytes())
+    node = make_node(IMAGE_SIZE)
+
+    write(node, raw, configdrive=configdrive, verify=True)
+
+    found = node.path.read_bytes()[meant.start : meant.end]
+    assert (found == configdrive.read_bytes()) is True
+    assert "No problems found" in run_tool("sgdisk", "--verify", node.path)
 
 
 def test_no_table_until_all_is_written(make_node, tmp_path) -> None:

@@ -149,6 +149,13 @@ def test_the_disk_identifier_is_as_ironic_has_it() -> None:
     assert whole_disk.read_disk_identifier(head_of(plan(20, label=Label.MSDOS))) == "0x00c0ffee"
 
 
+def test_a_part_gets_what_lies_in_it() -> None:
+    """A config drive can begin before the last MiB; the table wins over it."""
+    written = {0: b"before", 8: b"DRIVE", 12: b"TABLE", 20: b"behind"}
+    assert whole_disk.overlay(bytes(6), 10, written) == b"IVTABL"
+    assert whole_disk.overlay(bytes(2), 6, written) == bytes(2)
+
+
 def test_a_full_table_has_no_room() -> None:
     table = msdos.read_table(head_of(plan(20, label=Label.MSDOS)), 512)
     assert table is not None
