@@ -31,16 +31,23 @@ load_drivers() {
     storage=$(printf '%s\n' $new | grep '^pci:.*bc01sc')
     others=$(printf '%s\n' $new | grep -v '^pci:.*bc01sc')
     if [ -n "$storage" ]; then
-        : >"$run/storage-loading"
-        { load_aliases $storage; rm "$run/storage-loading"; } &
+        # Controllers behind a controller (VMD) come while those before them are still busy.
+        loading=$(mktemp "$run/storage-loading.XXXXXX")
+        { load_aliases $storage; rm "$loading"; } &
     fi
     [ -z "$others" ] || load_aliases $others
+}
+
+# Is a driver still looking for disks?
+is_loading_storage() {
+    set -- "$run"/storage-loading.*
+    [ -f "$1" ]
 }
 
 # Set $quiet_since to when the last disk turned up, or may have.
 note_disks() {
     set -- "$sys"/block/*
-    [ "$*" != "$known_disks" ] || [ -f "$run/storage-loading" ] || return 0
+    [ "$*" != "$known_disks" ] || is_loading_storage || return 0
     known_disks=$*
     read_uptime
     quiet_since=$now

@@ -7,6 +7,13 @@ quiet_seconds=3
 # Set $disks to the names of the local disks, with blanks between; there is one at least.
 find_local_disks() {
     await_disks
+    # What is missing would be neither erased nor chosen to deploy to.
+    [ ! -f "$run/unread-drivers" ] ||
+        fail "Drivers could not be read from the deploy ISO: $(sort -u "$run/unread-drivers" |
+            one_line). Is virtual media still connected?"
+    ! is_loading_storage ||
+        fail "A storage driver was still looking for disks after $disk_seconds s." \
+            "Block devices: $(list_devices)"
     [ -n "$disks" ] || fail "No local disk was found. Block devices: $(list_devices)"
     case $disks in *' '*) drop_second_paths ;; esac
 }
@@ -19,7 +26,7 @@ await_disks() {
         watch_devices
         disks=$(find_disks)
         read_uptime
-        [ -z "$disks" ] || [ -f "$run/storage-loading" ] ||
+        [ -z "$disks" ] || is_loading_storage ||
             [ "$now" -lt $((quiet_since + quiet_seconds)) ] || return 0
         sleep 0.2
     done

@@ -2,6 +2,7 @@
 # stand on the ISO, each packed by itself, so that a server reads its own and no more.
 
 iso=$run/iso
+iso_found=no
 iso_seconds=${iso_seconds:-120}
 
 # Wait for the ISO. From then on, drivers of devices that were seen before are to be had, too.
@@ -16,6 +17,7 @@ await_iso() {
     done
     # For the storage drivers that were asked for: none are here, so it does not take long.
     wait
+    iso_found=yes
     forget_devices
 }
 
@@ -38,16 +40,22 @@ load_aliases() {
     modprobe -a -q "$@" 2>/dev/null
 }
 
-# Unpack the modules whose files are named on standard input, unless they are there.
+# Unpack the modules whose files are named on standard input, unless they are there. All that
+# modprobe knows of are on the ISO.
 unpack_modules() {
+    [ "$iso_found" = yes ] || return 0
     while read -r module; do
-        packed=$iso/drivers/${module##*/}.xz
-        { [ ! -f "$module" ] && [ -f "$packed" ]; } || continue
-        mkdir -p "${module%/*}"
-        # Two may do this at once: a module is there when it is whole.
-        unpacked=$(mktemp "$module.XXXXXX")
-        xzcat "$packed" >"$unpacked" && mv "$unpacked" "$module" && continue
-        rm "$unpacked"
+        [ -f "$module" ] || unpack_module && continue
         say "the driver ${module##*/} cannot be read from the deploy ISO"
+        echo "${module##*/}" >>"$run/unread-drivers"
     done
+}
+
+unpack_module() {
+    mkdir -p "${module%/*}"
+    # Two may do this at once: a module is there when it is whole.
+    unpacked=$(mktemp "$module.XXXXXX")
+    xzcat "$iso/drivers/${module##*/}.xz" >"$unpacked" && mv "$unpacked" "$module" && return 0
+    rm "$unpacked"
+    return 1
 }

@@ -10,6 +10,7 @@ import pytest
 import deploy_ramdisk
 
 INIT = Path(deploy_ramdisk.__file__).parent / "init"
+PARTS = ("callback", "console", "devices", "disk", "drivers")
 TG3, PHY = "kernel/net/tg3.ko", "kernel/net/libphy.ko"
 
 
@@ -19,7 +20,7 @@ def ash(tmp_path):
     places = {name: tmp_path / name for name in ("run", "sys", "modules")}
     for place in places.values():
         place.mkdir()
-    parts = "".join(f". {INIT / part}.sh\n" for part in ("console", "devices", "disk", "drivers"))
+    parts = "".join(f". {INIT / part}.sh\n" for part in PARTS)
     prelude = f"""\
 set -u
 run={places["run"]} sys={places["sys"]} console={tmp_path}/console iso_seconds=1
@@ -59,7 +60,7 @@ def test_unpacks_what_is_needed_and_not_there_and_loads_it(ash, tmp_path):
     phy = tmp_path / "modules" / PHY
     phy.parent.mkdir(parents=True)
     phy.write_bytes(b"there")
-    done = ash("load_aliases pci:1 pci:2")
+    done = ash("iso_found=yes; load_aliases pci:1 pci:2")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "modules" / TG3).read_bytes() == b"tg3"
     assert phy.read_bytes() == b"there"
@@ -75,12 +76,21 @@ def test_loads_what_the_ramdisk_has_while_there_is_no_iso(ash, tmp_path):
 
 def test_says_what_cannot_be_read(ash, tmp_path):
     put_on_iso(tmp_path, tg3=lzma.compress(b"tg3" * 100)[:-20], libphy=lzma.compress(b"phy"))
-    ash("load_aliases pci:1")
-    assert "the driver tg3.ko cannot be read from the deploy ISO" in (
-        (tmp_path / "console").read_text()
-    )
+    ash("iso_found=yes disk_seconds=0 disks=; load_aliases pci:1; find_local_disks")
+    said = (tmp_path / "console").read_text()
+    assert "the driver tg3.ko cannot be read from the deploy ISO" in said
     directory = (tmp_path / "modules" / TG3).parent
     assert [path.name for path in directory.iterdir()] == ["libphy.ko"]
+    # What it drives would be missing.
+    assert (
+        "FAILED: Drivers could not be read from the deploy ISO: tg3.ko. Is virtual media" in said
+    )
+
+
+def test_says_when_the_iso_is_gone(ash, tmp_path):
+    ash("iso_found=yes; load_aliases pci:1")
+    unread = (tmp_path / "run/unread-drivers").read_text()
+    assert unread.split() == ["libphy.ko", "tg3.ko"]
 
 
 def add_cd(tmp_path, name: str, bus: str):

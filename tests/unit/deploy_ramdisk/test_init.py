@@ -500,6 +500,25 @@ class TestDisk:
         assert done.stdout == "sda sdb sdd sde\n"
         assert "sdc is another path to a disk" in (tmp_path / "console").read_text()
 
+    def test_busy_controllers_are_waited_for_when_one_behind_them_is_done(self, ash, disk):
+        disk("sda")
+        done = ash(
+            'load_aliases() { [ $1 = pci:2bc01sc ] || until [ -f "$run/go" ]; do sleep 0.1; done; }\n'
+            "new=pci:1bc01sc; load_drivers; new=pci:2bc01sc; load_drivers; wait $!\n"
+            'is_loading_storage && echo busy; : >"$run/go"; quiet_seconds=0\n'
+            "await_disks; is_loading_storage || echo done"
+        )
+        assert done.stdout == "busy\ndone\n"
+
+    def test_controllers_that_never_end_are_told_of(self, ash, disk, tmp_path):
+        disk("sda")
+        done = ash(': >"$run/storage-loading.x"; disk_seconds=1; find_local_disks')
+        assert done.returncode == 1
+        assert failure(tmp_path) == (
+            "A storage driver was still looking for disks after 1 s. "
+            "Block devices: sda (1048576 bytes)"
+        )
+
     def test_disks_that_share_a_wwn_are_two(self, ash, disk):
         for name in ("sda", "sdb"):
             page = ata_page({10: name.encode().ljust(20), 87: b"\x41\x00", 108: bytes(8)})
