@@ -116,13 +116,13 @@ def show_href(href: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def describe(error: Exception, href: str) -> str:
-    """Tell an error as part of a sentence, without what may be secret in a URL."""
+def describe(error: Exception, *hrefs: str) -> str:
+    """Tell an error as part of a sentence, without what may be secret in URLs."""
     text = str(error).rstrip(".")
-    parts = urlsplit(href)
-    for secret in (parts.query, parts.netloc.rpartition("@")[0]):
-        if secret:
-            text = text.replace(secret, "...")
+    for parts in map(urlsplit, hrefs):
+        for secret in (parts.query, parts.netloc.rpartition("@")[0]):
+            if secret:
+                text = text.replace(secret, "...")
     return text
 
 

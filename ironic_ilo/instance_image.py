@@ -65,7 +65,8 @@ def cache_instance_image(task: Any) -> CachedImage:
         )
         ironic_images.check_if_image_format_is_permitted(image_format, expected.image_format, node)
     except (Error, exception.IronicException, OSError) as exc:
-        raise _image_failure(node, info, exc) from exc
+        # Its causes show URLs, which can be secrets (temporary URLs).
+        raise _image_failure(node, info, exc) from None
     return _inspect(node, info, path, identity, image_format)
 
 
@@ -152,9 +153,16 @@ def _image_failure(
     node: Any, info: InstanceInfo, error: Exception
 ) -> exception.InstanceDeployFailure:
     """Say why an image cannot be had or used; Ironic's own inspection only logs its reason."""
-    reason = describe(error, info.image_source)
-    # Its subclasses, such as a wrong checksum, do say what is wrong.
-    if type(error) is exception.InvalidImage:
+    # The checksum can be a URL, too.
+    checksum = str(node.instance_info.get("image_checksum") or "")
+    reason = describe(error, info.image_source, checksum)
+    if isinstance(error, exception.ImageChecksumError):
+        reason += _(
+            " If the image is compressed with zstd, give it uncompressed, with the checksum of "
+            "that: Ironic unpacks it, and what is unpacked cannot be verified"
+        )
+    # Its other subclasses do say what is wrong.
+    elif type(error) is exception.InvalidImage:
         reason = _(
             "inspection refused it: it is damaged, refers to other files (a backing file), or is "
             "not of the expected format (%s). Convert it with 'qemu-img convert', or correct "
