@@ -12,6 +12,8 @@ erase_disks() {
     workers=
     for name in $disks; do
         place=$run/erase/$name
+        # A disk that breaks may vanish.
+        disk_bytes "$name" >"$place.size"
         set_progress 0 starting
         erase_disk "$name" &
         workers="$workers $!"
@@ -36,7 +38,7 @@ refuse_unwritable() {
 
 # Erase one disk, in a process of its own. What came of it is in a file: a JSON object, or a reason.
 erase_disk() {
-    disk=/dev/$1 place=$run/erase/$1 size=$(disk_bytes "$1")
+    disk=/dev/$1 place=$run/erase/$1 size=$(cat "$run/erase/$1.size")
     block=$sys/block/$1 method= verified= reason=
     read_identity "$1"
     if "$action" && reread_partitions; then
@@ -98,19 +100,24 @@ tell_progress() {
 
 # Print the bytes done on all disks.
 sum_progress() {
-    cat "$run"/erase/*.progress | awk '{ sum += $1 } END { printf "%.0f", sum }'
+    sum "$run"/erase/*.progress
+}
+
+# Print the sum of the numbers that begin the lines of files.
+sum() {
+    awk '{ sum += $1 } END { printf "%.0f", sum }' "$@"
 }
 
 describe_progress() {
-    done_bytes=$(sum_progress) total=0 separator=
-    for name in $disks; do total=$((total + $(disk_bytes "$name"))); done
+    done_bytes=$(sum_progress) total=$(sum "$run"/erase/*.size) separator=
     printf '{"percent": %d, "bytes_done": %s, "bytes_total": %s, "bytes_per_second": %d, ' \
         $((done_bytes * 100 / total)) "$done_bytes" "$total" "$(rate "$done_bytes")"
     printf '"disks": ['
     for name in $disks; do
         read -r bytes how <"$run/erase/$name.progress"
+        read -r size <"$run/erase/$name.size"
         printf '%s{"name": "/dev/%s", "method": "%s", "percent": %d}' \
-            "$separator" "$name" "$(json_text "$how")" $((bytes * 100 / $(disk_bytes "$name")))
+            "$separator" "$name" "$(json_text "$how")" $((bytes * 100 / size))
         separator=', '
     done
     printf ']}'

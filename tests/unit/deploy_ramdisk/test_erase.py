@@ -289,10 +289,12 @@ def test_scsi(run, tmp_path, disk, status, words):
 
 
 class TestTelling:
-    WORKERS = "disks='sda sdb'; disk_bytes() { echo 1000; }; read_uptime; told_at=$((now - 10))\n"
+    WORKERS = "disks='sda sdb'; read_uptime; told_at=$((now - 10))\n"
 
     @pytest.fixture(autouse=True)
     def _progress(self, tmp_path):
+        for name in ("sda", "sdb"):
+            put(tmp_path / f"run/erase/{name}.size", "1000\n")
         put(tmp_path / "run/erase/sda.progress", "900 discard (unmap)\n")
         put(tmp_path / "run/erase/sdb.progress", '100 way "2"\n')
 

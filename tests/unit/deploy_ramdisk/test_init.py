@@ -503,7 +503,8 @@ class TestDisk:
     def test_busy_controllers_are_waited_for_when_one_behind_them_is_done(self, ash, disk):
         disk("sda")
         done = ash(
-            'load_aliases() { [ $1 = pci:2bc01sc ] || until [ -f "$run/go" ]; do sleep 0.1; done; }\n'
+            "load_aliases() { [ $1 = pci:2bc01sc ] ||\n"
+            'until [ -f "$run/go" ]; do sleep 0.1; done; }\n'
             "new=pci:1bc01sc; load_drivers; new=pci:2bc01sc; load_drivers; wait $!\n"
             'is_loading_storage && echo busy; : >"$run/go"; quiet_seconds=0\n'
             "await_disks; is_loading_storage || echo done"
