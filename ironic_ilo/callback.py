@@ -49,6 +49,8 @@ CALLBACK = "ilo_deploy_callback"
 
 _CALLBACK_PARAMETERS = frozenset({"address", "key", "iqn", "error", "disks"})
 _REQUIRED_PARAMETERS = ("address", "key", "iqn")
+# In ``last_error``, too, it must fit into a column of MySQL and MariaDB, in every alphabet.
+_LONGEST_ERROR = 4096
 _AGENT_TOKEN = "agent_secret_token"  # noqa: S105 - Ironic's name for it
 
 
@@ -270,7 +272,7 @@ def get_deploy_info(node: Any, parameters: Mapping[str, Any]) -> DeployInfo:
     if secrets is None or not secrets.accepts_key(texts["key"]):
         raise refused(node, _("the key is not that of a deploy under way"))
     disks = _read_disks(node, parameters)
-    info = DeployInfo(texts["address"], texts["iqn"], texts["error"], disks)
+    info = DeployInfo(texts["address"], texts["iqn"], texts["error"][:_LONGEST_ERROR], disks)
     if not info.error:
         _check_target(node, info, secrets)
     return info
@@ -286,7 +288,7 @@ def get_heartbeat_info(node: Any, status: str | None, message: str | None) -> De
     if secrets is None or not _heartbeats(node):
         raise refused(node, _("no deploy with agent_token is under way"))
     if status == "error":
-        return DeployInfo("", "", message or _("no reason was given"))
+        return DeployInfo("", "", (message or _("no reason was given"))[:_LONGEST_ERROR])
     if status != "end":
         raise refused(node, _("agent_status is neither end nor error"))
     told = _read_object(node, message)

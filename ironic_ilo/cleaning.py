@@ -14,7 +14,8 @@ A step boots the ramdisk and waits (``CLEANWAIT``). The ramdisk calls back as it
 
 ``pass_deploy_info`` may have their JSON text instead. An error fails the cleaning. After the last
 call, Ironic runs the step again, which then judges what was told. The proof stays in
-``driver_internal_info['ilo_erased_disks']``: by step, ``{"at": time (UTC), "disks": erased}``.
+``driver_internal_info['ilo_erased_disks']`` until the step runs another time: by step,
+``{"at": time (UTC), "disks": erased}``.
 """
 
 import json
@@ -52,8 +53,9 @@ _ERASED: Mapping[str, type] = {
     "method": str,
     "verified": str,
 }
-# A server has dozens of disks; a node's row is no place for more.
-_MOST_CHARACTERS = 64 * 1024
+# Of one call: a hundred disks. MySQL and MariaDB give 64 KiB to this, the proof of the other step,
+# and all else that ``driver_internal_info`` holds; a node that cannot be saved is stuck.
+_MOST_CHARACTERS = 28 * 1024
 
 
 class Cleaning(base.DeployInterface):
@@ -136,6 +138,7 @@ def _erase(task: Any, action: RamdiskAction) -> str | None:
     callback.check_token(task)
     ramdisk.claim_server(task)
     manager_utils.node_power_action(task, states.POWER_OFF)
+    _set_proofs(task.node, _other_proofs(task.node, action))
     ramdisk.boot(task, action)
     async_steps.set_node_flags(task.node, skip_current_step=False)
     return str(states.CLEANWAIT)
@@ -161,20 +164,27 @@ def _judge(node: Any, action: RamdiskAction, report: Report) -> None:
     :raises NodeCleaningFailure: the ramdisk gave up.
     """
     node.del_driver_internal_info(callback.CALLBACK)
-    node.del_driver_internal_info(timeline.PROGRESS)
     if report.error:
         reason = _("the deploy ramdisk reported: %s") % report.error
         raise exception.NodeCleaningFailure(node=node.uuid, reason=reason)
-    proof = dict(node.driver_internal_info.get(ERASED_DISKS) or {})
-    proof[action.value] = {"at": timeutils.utcnow().isoformat() + "Z", "disks": report.erased}
-    node.set_driver_internal_info(ERASED_DISKS, proof)
-    node.save()
+    proof = {"at": timeutils.utcnow().isoformat() + "Z", "disks": report.erased}
+    _set_proofs(node, _other_proofs(node, action) | {action.value: proof})
     for disk in report.erased or ():
         LOG.info(
             "Node %(node)s: %(step)s of %(name)s (serial %(serial)s, %(size)d bytes) by "
             "%(method)s; verified: %(verified)s",
             disk | {"node": node.uuid, "step": action.value},
         )
+
+
+def _other_proofs(node: Any, action: RamdiskAction) -> dict[str, Any]:
+    proofs = node.driver_internal_info.get(ERASED_DISKS) or {}
+    return {step: proof for step, proof in proofs.items() if step != action}
+
+
+def _set_proofs(node: Any, proofs: dict[str, Any]) -> None:
+    node.set_driver_internal_info(ERASED_DISKS, proofs)
+    node.save()
 
 
 def is_under_way(node: Any) -> bool:
@@ -214,15 +224,16 @@ def _read_report(node: Any, info: DeployInfo, told: Mapping[str, Any]) -> Report
 
 
 def _read_json(node: Any, name: str, told: Mapping[str, Any]) -> Any:
-    """Read an object or list, or its JSON text."""
+    """Read an object or list, or its JSON text; it is as long as what is kept in the database."""
     value = told[name]
-    text = value if isinstance(value, str) else json.dumps(value)
-    if len(text) > _MOST_CHARACTERS:
-        raise callback.refused(node, _("%s is too long") % name)
     try:
-        return json.loads(text)
+        found = json.loads(value) if isinstance(value, str) else value
+        text = json.dumps(found, allow_nan=False)
     except (ValueError, RecursionError):
         raise callback.refused(node, _("%s is not JSON") % name) from None
+    if len(text) > _MOST_CHARACTERS:
+        raise callback.refused(node, _("%s is too long") % name)
+    return found
 
 
 def _read_progress(node: Any, progress: Any) -> dict[str, Any]:
@@ -263,6 +274,7 @@ def take(task: Any, report: Report) -> None:
     if timeline.PROGRESS not in node.driver_internal_info:
         callback.remove_floppy(task)
     if report.progress is None:
+        node.del_driver_internal_info(timeline.PROGRESS)
         node.set_driver_internal_info(callback.CALLBACK, asdict(report))
         node.save()
         manager_utils.notify_conductor_resume_clean(task)

@@ -75,6 +75,16 @@ def test_disks_need_not_be_told(disks):
     assert callback.get_deploy_info(node, sent(node, disks=disks)).disks == ()
 
 
+def test_error_is_kept_as_far_as_the_database_takes_it():
+    node = make_heartbeating_node()
+    long = "x" * 100000
+    told = (
+        callback.get_deploy_info(node, sent(node, error=long)),
+        callback.get_heartbeat_info(node, "error", long),
+    )
+    assert [len(info.error) for info in told] == [4096, 4096]
+
+
 def test_error_needs_neither_address_nor_iqn():
     node = make_node()
     info = callback.get_deploy_info(node, sent(node, address="", iqn="", error="no disk"))

@@ -1,10 +1,13 @@
 """Which clean steps run, and what is accepted of a ramdisk that erases."""
 
 import json
+from unittest import mock
 
 import pytest
+from ironic import objects
 from ironic.common import exception, states
 from ironic.conductor import utils as manager_utils
+from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
 
 from ironic_ilo import callback, cleaning
@@ -95,6 +98,9 @@ def test_pass_deploy_info_may_have_text(node):
         {"erased": [DISK] * 2000},
         {"progress": {"other": 1}},
         {"progress": 5},
+        {"progress": {"percent": float("nan")}},
+        {"progress": '{"percent": Infinity}'},
+        {"progress": '{"disks": "%s"}' % (chr(228) * 6000)},
     ],
     ids=lambda told: str(told)[:40],
 )
@@ -103,3 +109,24 @@ def test_what_proves_nothing_is_refused(node, told):
         call(node, **told)
     with pytest.raises(exception.InvalidParameterValue, match="is refused"):
         heartbeat(node, "end", **told)
+
+
+def test_proof_ends_when_its_step_runs_again(node):
+    proofs = {"erase_devices": {}, "erase_devices_metadata": {"disks": [DISK]}}
+    node.set_driver_internal_info(cleaning.ERASED_DISKS, proofs)
+    with (
+        mock.patch.object(cleaning, "ramdisk", autospec=True) as ramdisk,
+        mock.patch.object(cleaning, "manager_utils", autospec=True),
+        mock.patch.object(cleaning.callback, "check_token", autospec=True),
+        mock.patch.object(objects.Node, "save", autospec=True),
+    ):
+        task = mock.create_autospec(TaskManager, instance=True)
+        task.node, task.shared, task.context = node, False, mock.Mock()
+        node.clean_step = {"step": "erase_devices"}
+        result = IloVirtualMediaIscsiDeploy().erase_devices(task)
+    assert result == states.CLEANWAIT
+    ramdisk.boot.assert_called_once_with(task, callback.RamdiskAction.ERASE_DEVICES)
+    assert node.driver_internal_info[cleaning.ERASED_DISKS] == {
+        "erase_devices_metadata": {"disks": [DISK]}
+    }
+    assert node.driver_internal_info["skip_current_clean_step"] is False
