@@ -34,6 +34,7 @@ _MAX_BYTES = CONFIGDRIVE_MIB * MIB
 # Base64 makes 4 bytes of 3, and may break lines; gzip can add a little.
 _MAX_ENCODED_BYTES = 2 * _MAX_BYTES
 _GZIP_MAGIC = b"\x1f\x8b"
+_FORMS = "Give the base64 of a gzipped ISO, a URL of it, or an object with user_data."
 _SMALLER = "Put less into it, and let the instance fetch the rest."
 
 
@@ -76,6 +77,8 @@ def _read(node: Any, given: Any) -> bytes:
     """Return the gzipped file system."""
     if isinstance(given, dict):
         return _decode(_build(node, given))
+    if not isinstance(given, str):
+        raise InvalidInput("It is neither text nor an object", hint=_FORMS)
     if "://" not in given:
         return _decode(given.encode())
     content = _fetch(given)
@@ -89,12 +92,20 @@ def _build(node: Any, given: dict[str, Any]) -> bytes:
         built: str = configdrive_utils.build_configdrive(node, copy.deepcopy(given))
     except (RuntimeError, OSError) as error:
         raise ImageError(f"Ironic cannot build it: {error}") from error
+    except (AttributeError, TypeError):
+        raise InvalidInput(
+            "Ironic cannot build it: what is in the object is not of the right kind",
+            hint="Let meta_data be an object, and user_data text or an object.",
+        ) from None
     return built.encode()
 
 
 def _fetch(url: str) -> bytes:
     """Return what is at a URL, which can be a secret itself (a temporary URL)."""
-    scheme = urlsplit(url).scheme
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise InvalidInput("Its URL is none", hint=_FORMS) from None
     if scheme not in ("http", "https", "file"):
         raise InvalidInput(f"Its URL {show_href(url)} is neither http, https nor file")
     try:
@@ -155,7 +166,7 @@ def _decode(text: bytes) -> bytes:
     except binascii.Error:
         raise InvalidInput(
             "It is not base64, neither a URL nor an object",
-            hint="Give the base64 of a gzipped ISO, a URL of it, or an object with user_data.",
+            hint=_FORMS,
         ) from None
 
 

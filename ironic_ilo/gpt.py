@@ -138,7 +138,13 @@ def read_table(head: bytes, sector_size: int) -> Table | None:
     :raises InvalidInput: it is made for other sectors, or damaged.
     """
     found = [size for size in SECTOR_SIZES if head[size : size + len(_SIGNATURE)] == _SIGNATURE]
+    damaged = InvalidInput(
+        "The image's GPT is damaged", hint="Check it with `sgdisk --verify`, or make it anew."
+    )
     if not found:
+        # Its backup, if it has one, would not be at the end of the disk.
+        if msdos.is_protective(head):
+            raise damaged
         return None
     if sector_size not in found:
         raise InvalidInput(
@@ -146,9 +152,6 @@ def read_table(head: bytes, sector_size: int) -> Table | None:
             f"of {sector_size}",
             hint="Take an image made for them, or another disk (root device hints).",
         )
-    damaged = InvalidInput(
-        "The image's GPT is damaged", hint="Check it with `sgdisk --verify`, or make it anew."
-    )
     fields = _HEADER.unpack_from(head, sector_size)
     header = head[sector_size : sector_size + max(fields[2], _HEADER.size)]
     entries = _cut_entries(head, fields, sector_size)

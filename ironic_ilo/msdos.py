@@ -98,6 +98,11 @@ def read_table(head: bytes, sector_size: int) -> Table | None:
     return Table(head[:sector_size], sector_size)
 
 
+def is_protective(head: bytes) -> bool:
+    """Tell whether the first sector says that the disk has a GPT, and nothing else."""
+    return [entry.kind for entry in _read_entries(head)] == [_PROTECTIVE_TYPE]
+
+
 def read_disk_identifier(head: bytes) -> str:
     """Return the disk signature in an image's beginning, in the form that Ironic gives it."""
     (signature,) = struct.unpack_from("<I", head, _SIGNATURE_OFFSET)
@@ -110,9 +115,9 @@ def cover_disk(first_sector: bytes, sectors: int) -> bytes:
     :param sectors: of the disk.
     """
     sector = bytearray(first_sector)
-    entries = list(_read_entries(first_sector))
-    if [entry.kind for entry in entries] == [_PROTECTIVE_TYPE]:
-        offset = _ENTRIES_OFFSET + (entries[0].number - 1) * _ENTRY.size
+    if is_protective(first_sector):
+        (entry,) = _read_entries(first_sector)
+        offset = _ENTRIES_OFFSET + (entry.number - 1) * _ENTRY.size
         struct.pack_into("<I", sector, offset + _ENTRY.size - 4, min(sectors - 1, _MAX_SECTORS))
     return bytes(sector)
 

@@ -108,6 +108,11 @@ def test_object():
         (pack(ISO.replace(b"config-2", b"config-1")), "no file system labelled config-2"),
         (pack(bytes((64 << 20) + 1)), "larger than 64 MiB"),
         (f"ftp://127.0.0.1/drive?sig={CANARY}", "neither http, https nor file"),
+        (f"http://[{CANARY}", "Its URL is none"),
+        (f"http://{CANARY}@\u2100.example/", "Its URL is none"),
+        ([CANARY], "neither text nor an object"),
+        ({"meta_data": [CANARY]}, "not of the right kind"),
+        ({"user_data": 5}, "not of the right kind"),
     ],
 )  # fmt: skip
 def test_what_is_none_is_refused(given, reason):

@@ -100,7 +100,7 @@ def test_a_config_drive_lies_behind_the_image(image_mib, spare_mib, sector_size,
     assert found.partitions[-1] == drive
 
 
-@pytest.mark.parametrize("offset", [512 + 16, 512 + 40, 512 + 72, 1024 + 40])
+@pytest.mark.parametrize("offset", [512, 512 + 16, 512 + 40, 512 + 72, 1024 + 40])
 def test_a_damaged_gpt_is_refused(offset) -> None:
     layout = plan(20)
     head = bytearray(head_of(layout))
