@@ -19,11 +19,15 @@ read_identity() {
     case $serial in *' '*) serial=$(printf %s "$serial" | tr -s ' ' _) ;; esac
 }
 
-# Print the first line of a file, without the blanks around it, if there is such a file.
+# Print the first line of a file, without the blanks around it, if there is such a file. It ends on
+# consoles, too, and a tenant may have written the disk's firmware.
 read_text() {
     text=
     ! [ -f "$1" ] || read -r text <"$1"
-    printf %s "$text"
+    case $text in
+        *[!\ -~]*) printf %s "$text" | one_line ;;
+        *) printf %s "$text" ;;
+    esac
 }
 
 # From the ATA identify data in a VPD page 89h (SAT-3 12.4.2): its words are little-endian, and the

@@ -651,6 +651,9 @@ class TestDescription:
         told = self.describe(ash, "vda")
         assert told["serial"] == hostile.replace(" ", "_")
         assert told["by_path"] == "/dev/disk/by-path/pci-0000:00:05.0"
+        # Consoles show it as well.
+        shown = ash('read_identity vda; printf %s "$serial"').stdout
+        assert shown == hostile.replace(" ", "_")
 
     @pytest.mark.parametrize(
         ("page", "serial", "wwn"),
