@@ -1,8 +1,8 @@
 """What an image file on the conductor holds. Images are hostile: nothing is mounted or probed for
-its format, and QEMU and blkid read them under limits.
+its format, and QEMU and blkid read them under limits. What is cut out of them is in files without
+names: of a config drive it is secret, and a conductor that is killed must not leave it behind.
 """
 
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -54,12 +54,14 @@ def read_part(image: Path, image_format: ImageFormat, part: Extent) -> bytes:
     if end <= part.start:
         return b""
     options = qemu_img.image_options(image, image_format, Extent(part.start, end - part.start))
-    with tempfile.NamedTemporaryFile(prefix="ironic-ilo-part-") as content:
+    with tempfile.TemporaryFile() as content:
+        content.truncate(end - part.start)
         qemu_img.inspect(
-            ["qemu-img", "convert", "-O", "raw", "--image-opts",
-             qemu_img.render_options(options), content.name], image,
+            ["qemu-img", "convert", "-n", "-O", "raw", "--image-opts",
+             qemu_img.render_options(options), f"/dev/fd/{content.fileno()}"], image,
+            pass_fds=[content.fileno()],
         )  # fmt: skip
-        return Path(content.name).read_bytes()[: part.size]
+        return content.read(part.size)
 
 
 def read_root_uuid(image: Path, image_format: ImageFormat) -> str | None:
@@ -87,15 +89,14 @@ def read_file_system_label(image: Path, image_format: ImageFormat, part: Extent)
 def _probe(image: Path, image_format: ImageFormat, part: Extent, tag: str) -> str:
     """Let blkid look for a file system."""
     head = read_part(image, image_format, Extent(part.start, min(part.size, MIB)))
-    with tempfile.NamedTemporaryFile(prefix="ironic-ilo-head-") as file:
+    with tempfile.TemporaryFile() as file:
         file.write(head)
-        file.flush()
         # blkid compares some file systems' sizes with that of where they are.
-        os.truncate(file.name, min(part.size, _MAX_PROBED))
+        file.truncate(min(part.size, _MAX_PROBED))
         result = execute.execute(
             ["blkid", "-p", "--usages", "filesystem", "--match-tag", tag, "-o", "value",
-             file.name], timeout=_TOOL_TIMEOUT, limits=qemu_img.INSPECTION_LIMITS,
-            ok_codes=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT),
+             f"/dev/fd/{file.fileno()}"], timeout=_TOOL_TIMEOUT, pass_fds=[file.fileno()],
+            limits=qemu_img.INSPECTION_LIMITS, ok_codes=(0, _BLKID_NOTHING, _BLKID_AMBIVALENT),
         )  # fmt: skip
     return result.stdout.strip()
 

@@ -74,15 +74,16 @@ def read_json(command: str, image: Path, image_format: ImageFormat, *options: st
     return json.loads(inspect([*argv, os.fspath(image.absolute())], image))
 
 
-def inspect(argv: Sequence[str], image: Path) -> str:
+def inspect(argv: Sequence[str], image: Path, *, pass_fds: Sequence[int] = ()) -> str:
     """Run a program on a local image that nobody trusts, and return its output.
 
+    :param pass_fds: descriptors that it inherits.
     :raises InvalidInput: the program failed, or needed more than such work needs.
     """
     try:
         result = execute.execute(
             argv, timeout=INSPECTION_TIMEOUT, ok_codes=(0, 1), limits=INSPECTION_LIMITS,
-            env=_ENVIRONMENT,
+            env=_ENVIRONMENT, pass_fds=pass_fds,
         )  # fmt: skip
     except ProcessError as error:
         raise InvalidInput(f"The image {image} cannot be read: {error}") from error

@@ -4,6 +4,7 @@ import base64
 import copy
 import gzip
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +15,7 @@ import pytest
 from ironic.common import exception
 from ironic.conf import CONF
 
-from ironic_ilo import configdrive
+from ironic_ilo import configdrive, execute
 from ironic_ilo.ironic_errors import IloOperationError
 from tests.unit.nodes import make_node
 
@@ -71,6 +72,22 @@ def test_there_is_none(given):
     configdrive.check(node)
     with configdrive.opened(node) as path:
         assert path is None
+
+
+def test_no_other_file_holds_it(monkeypatch, tmp_path):
+    """A conductor that is killed leaves the one behind, and no copies."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+    run = execute.execute
+
+    def look(*arguments: object, **options: object) -> object:
+        seen.append([path.name for path in tmp_path.glob("*") if path.is_file()])
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(execute, "execute", look)
+    configdrive.check(make(pack(ISO)))
+    assert seen
+    assert all(name.startswith("ilo-configdrive-") for names in seen for name in names)
 
 
 def test_text():
