@@ -131,3 +131,11 @@ was_used() {
 withdraw_disks() {
     put "$tpg/enable" 0
 }
+
+# Stop what is still offered by a deploy that has ended, be it by a fault of ours: nobody would
+# withdraw it any more.
+withdraw_all() {
+    for enabled in "$configfs"/target/iscsi/*/tpgt_1/enable; do
+        [ "$(cat "$enabled" 2>/dev/null)" != 1 ] || put "$enabled" 0
+    done
+}

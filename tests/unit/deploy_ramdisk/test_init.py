@@ -752,6 +752,15 @@ class TestTarget:
         )
         assert ash(self.USE + later + "await_disuse; cat clock").stdout == "559\n"
 
+    def test_is_withdrawn_when_a_deploy_breaks_off(self, ash, tmp_path):
+        enable = {iqn: tmp_path / "target/iscsi" / iqn / "tpgt_1/enable" for iqn in "ab"}
+        for iqn, file in enable.items():
+            file.parent.mkdir(parents=True)
+            file.write_text(f"{int(iqn == 'a')}\n")
+        done = ash("configfs=$PWD; withdraw_all; configfs=$PWD/none; withdraw_all")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [file.read_text() for file in enable.values()] == ["0", "0\n"]
+
     def test_is_withdrawn_then_and_the_conductor_told(self, ash, tmp_path):
         fakes = (
             "find_local_disks() { :; }; export_disks() { disks=sda; }; call_back() { :; }\n"
