@@ -2,7 +2,8 @@
 
 No root, no kernel initiator: QEMU's tools talk to the target. The disk is taken for dirty, so
 whatever the image leaves empty is zeroed, and what former tenants left at its ends is wiped. The
-partition table comes last: a disk that is half written does not look deployed.
+partition table comes last: a disk that is half written does not look deployed. (Where an ephemeral
+partition is preserved, the table stays; there, only Ironic knows that the write failed.)
 
 An ephemeral file system costs its metadata on the wire, and one that is preserved nothing.
 """

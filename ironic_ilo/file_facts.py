@@ -50,9 +50,13 @@ def identify(path: Path) -> Identity:
 def require_same(path: Path, identity: Identity) -> None:
     """Check that a file has still the content that was looked at.
 
-    :raises ImageError: it has been replaced or written to.
+    :raises ImageError: it has been replaced, removed or written to.
     """
-    if identify(path) != identity:
+    try:
+        found = identify(path)
+    except OSError:
+        found = None
+    if found != identity:
         raise ImageError(
             f"The file {path} changed while it was in use",
             hint="Find out who writes to the conductor's image cache, or to the file that it "

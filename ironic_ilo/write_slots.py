@@ -25,7 +25,8 @@ STAGE = "wait"
 _FAILURES_BORNE = 2  # failures in a row that do not end a wait
 
 # Those who write and those who wait, in the order in which they came. As many as there are slots,
-# counted from the front, may write: so nobody overtakes, and a changed limit holds at once.
+# counted from the front, may write: so nobody overtakes, and a changed limit holds from the next
+# time that somebody is done.
 _queue: list[object] = []
 _changed = threading.Condition()
 

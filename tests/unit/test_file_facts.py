@@ -113,3 +113,11 @@ def test_no_more_is_kept_than_is_of_use(image, monkeypatch) -> None:
 def test_a_missing_file(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         file_facts.find_out(tmp_path / "image", "content", Reader(tmp_path / "image"))
+
+
+def test_what_is_removed_while_it_is_in_use_is_refused(image) -> None:
+    identity = file_facts.identify(image)
+    file_facts.require_same(image, identity)
+    image.unlink()
+    with pytest.raises(ImageError, match="changed while it was in use"):
+        file_facts.require_same(image, identity)
