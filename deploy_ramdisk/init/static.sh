@@ -2,6 +2,7 @@
 # the format). Link number N becomes the interface "linkN".
 
 configured=no
+ipv6=${ipv6:-/proc/sys/net/ipv6/conf}
 
 try_static() {
     conf=$run/floppy/network.conf
@@ -46,7 +47,7 @@ configure_links() {
 
 configure_line() {
     case $1 in
-        link) set_mtu "link$2" "$4" && ip link set "link$2" up ;;
+        link) set_mtu "link$2" "$4" && start_link "link$2" ;;
         vlan) add_vlan "link$2" "link$3" "$4" "$5" "$6" ;;
         dhcp) start_udhcpc "link$2" ;;
         # The kernel itself takes addresses and routes from IPv6 routers.
@@ -62,7 +63,16 @@ configure_line() {
 add_vlan() {
     ip link add link "$2" name "$1" type vlan id "$3" || return 1
     [ "$4" = - ] || ip link set "$1" address "$4" || return 1
-    set_mtu "$1" "$5" && ip link set "$1" up
+    set_mtu "$1" "$5" && start_link "$1"
+}
+
+# Addresses that IPv6 routers advertise are taken where network.conf says so: the kernel might talk
+# from such a one instead of from ours.
+start_link() {
+    # A kernel that was told to do without IPv6 has no such file.
+    grep -qx "autoconf ${1#link}" "$conf" || [ ! -f "$ipv6/$1/autoconf" ] ||
+        echo 0 >"$ipv6/$1/autoconf"
+    ip link set "$1" up
 }
 
 set_mtu() {

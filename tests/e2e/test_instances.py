@@ -239,7 +239,7 @@ def whole_disk_image(table: Table, image_format: str) -> dict[str, Any]:
     path = image.raw if image_format == "raw" else image.qcow2
     return {
         "image_type": "whole-disk",
-        "root_device": {"name": "/dev/sda"},
+        "root_device": {"model": "s== QEMU HARDDISK"},
         **image_source(path, image_format),
     }
 

@@ -87,7 +87,6 @@ def test_driver_info(enrol, name, value):
         ("image_disk_format", "vmdk"),
         ("ephemeral_gb", -1),
         ("preserve_ephemeral", True),
-        ("configdrive", "SGVsbG8="),
     ],
 )
 def test_instance_info(node, name, value):

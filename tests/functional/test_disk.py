@@ -509,7 +509,7 @@ def test_inspect_refuses_a_missing_image(tmp_path) -> None:
         (["-b", "/etc/passwd", "-F", "raw"], "has a backing file"),
         (["-o", "data_file=outside"], "data in another file"),
         (["--object", "secret,id=key,data=0123456789ab",
-          "-o", "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10"], "encrypted"),
+          "-o", "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=100"], "encrypted"),
     ],
 )  # fmt: skip
 def test_inspect_refuses_an_image_that_does_not_stand_alone(

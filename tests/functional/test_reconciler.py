@@ -221,7 +221,8 @@ def test_deploy_that_fails_before_its_first_step(lab, node, disks):
     error = node.show()["last_error"]
     assert "configdrive" in error
     wait_until(lambda: is_cleaned_up(node))
-    assert lab.find_iso(name).metadata == {"usage_count": "0"}
+    # The reference goes first, then it is counted.
+    wait_until(lambda: lab.find_iso(name).metadata == {"usage_count": "0"})
     assert lab.find_iso(name).delete_at is not None
     assert node.show()["last_error"] == error
 

@@ -818,6 +818,16 @@ class TestNetwork:
             "udhcpc link0",
         ]
 
+    def test_routers_give_addresses_where_they_are_to_alone(self, ash, card, conf, tmp_path):
+        card("eth0", "52:54:00:00:00:02")
+        conf.write_text(f"{self.CONF}autoconf 0\n")
+        for name in ("link0", "link1"):
+            (tmp_path / "ipv6" / name).mkdir(parents=True)
+            (tmp_path / "ipv6" / name / "autoconf").write_text("1\n")
+        assert ash(f"{self.IP}ipv6={tmp_path}/ipv6\ntry_static").returncode == 0
+        assert (tmp_path / "ipv6/link0/autoconf").read_text() == "1\n"
+        assert (tmp_path / "ipv6/link1/autoconf").read_text() == "0\n"
+
     def test_a_missing_card_is_waited_for_and_named(self, ash, card, conf):
         card("eth0", "52:54:00:00:00:01")
         conf.write_text(self.CONF)
