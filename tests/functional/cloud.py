@@ -3,6 +3,8 @@
 import itertools
 import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import requests
 from ironic_ilo import bmc
 from ironic_ilo.bmc.types import Access, Device
 from lab.emulator import Control, EmulatedServer
-from lab.services import Services
+from lab.services import Services, running_services
+from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.paper_ramdisk import PaperRamdisk, read_floppy
 
 # Several times what anything takes here: CI's cores are shared.
@@ -205,3 +208,26 @@ class Node:
         server.power_off()
         for device in Device:
             server.eject_media(device)
+
+
+def paper_settings(directory: Path, *, first_address: str, nodes: int = 1) -> Settings:
+    """Settings of a lab whose servers are of paper."""
+    ports = Ports.any_free()
+    return with_free_ports(
+        Settings(directory, ports=ports, nodes=nodes, first_address=first_address, machine="paper")
+    )
+
+
+@contextmanager
+def running_cloud(
+    directory: Path,
+    artifacts: Artifacts,
+    *,
+    first_address: str,
+    options: Mapping[str, Mapping[str, object]],
+    nodes: int = 1,
+) -> Iterator[Cloud]:
+    """Run a lab whose servers are of paper; Ironic runs with these options."""
+    settings = paper_settings(directory, first_address=first_address, nodes=nodes)
+    with running_services(settings, file_paths=[artifacts.directory], options=options) as services:
+        yield Cloud(directory, services, artifacts)

@@ -4,15 +4,21 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
 
 from lab.config_file import write_config_file
+from lab.database import IRONIC, create_database
+from lab.emulator import running_emulator
+from lab.image_server import running_image_server
+from lab.ironic_service import write_config
 from lab.process import Program, own_command, running
+from lab.services import Services
+from tests.functional.cloud import Artifacts, Cloud, paper_settings
 
 SECONDS = 120
 
@@ -67,6 +73,37 @@ class Conductor:
     def said(self) -> str:
         """Read its log."""
         return self.log.read_text()
+
+
+@contextmanager
+def running_conductor(
+    directory: Path,
+    artifacts: Artifacts,
+    *,
+    first_address: str,
+    options: Mapping[str, Mapping[str, object]],
+    nodes: int = 1,
+    session: requests.Session | None = None,
+) -> Iterator[tuple[Cloud, Conductor]]:
+    """Run a lab of paper machines whose conductor can be ended, and started again.
+
+    :param session: signed in, where Ironic's API asks who calls.
+    """
+    settings = paper_settings(directory, first_address=first_address, nodes=nodes)
+    config = write_config(settings, file_paths=[artifacts.directory], options=options)
+    create_database(IRONIC, directory / "ironic" / "ironic.sqlite")
+    with running_emulator(settings) as emulator, running_image_server(settings, config):
+        services = Services(
+            settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
+        )
+        cloud = Cloud(directory, services, artifacts, session or requests.Session())
+        log = directory / "logs" / "ironic.log"
+        conductor = Conductor([config], log, lambda: cloud.call("GET", "drivers"))
+        conductor.start()
+        try:
+            yield cloud, conductor
+        finally:
+            conductor.stop()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.services import running_services
-from lab.settings import Ports, Settings, with_free_ports
-from tests.functional.cloud import Artifacts, Cloud, Node
+from tests.functional.cloud import Artifacts, Cloud, Node, running_cloud
 from tests.tgt import Tgtd, start_tgtd
 
 # Apart from another run of these tests on the same machine.
@@ -62,17 +60,14 @@ def artifacts(tmp_path_factory) -> Artifacts:
 @pytest.fixture(scope="package")
 def cloud(tmp_path_factory, artifacts) -> Iterator[Cloud]:
     """Run the lab."""
-    settings = with_free_ports(
-        Settings(
-            tmp_path_factory.mktemp("cloud"),
-            ports=Ports.any_free(),
-            nodes=2,
-            first_address=FIRST_ADDRESS,
-            machine="paper",
-        )
-    )
-    with running_services(settings, file_paths=[artifacts.directory], options=OPTIONS) as services:
-        yield Cloud(settings.directory, services, artifacts)
+    with running_cloud(
+        tmp_path_factory.mktemp("cloud"),
+        artifacts,
+        nodes=2,
+        first_address=FIRST_ADDRESS,
+        options=OPTIONS,
+    ) as cloud:
+        yield cloud
 
 
 @pytest.fixture

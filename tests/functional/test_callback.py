@@ -13,15 +13,9 @@ import pytest
 import requests
 
 from ironic_ilo.callback import CALLBACK, NONCE
-from lab.database import IRONIC, create_database
-from lab.emulator import running_emulator
-from lab.image_server import running_image_server
-from lab.ironic_service import write_config
 from lab.process import own_command
-from lab.services import Services
-from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import Cloud, Node
-from tests.functional.conductor import SECONDS, Conductor, wait_until
+from tests.functional.conductor import SECONDS, Conductor, running_conductor, wait_until
 from tests.functional.test_deploy import assert_nothing_left
 from tests.tgt import Tgtd, start_tgtd
 
@@ -62,28 +56,17 @@ def signed_in() -> Iterator[requests.Session]:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, artifacts) -> Iterator[tuple[Cloud, Conductor]]:
     directory = tmp_path_factory.mktemp("basic")
-    settings = with_free_ports(
-        Settings(directory, ports=Ports.any_free(), first_address=FIRST_ADDRESS, machine="paper")
-    )
-    config = write_config(settings, file_paths=[artifacts.directory], options=options(directory))
-    create_database(IRONIC, directory / "ironic" / "ironic.sqlite")
     with (
-        running_emulator(settings) as emulator,
-        running_image_server(settings, config),
         signed_in() as session,
+        running_conductor(
+            directory,
+            artifacts,
+            first_address=FIRST_ADDRESS,
+            options=options(directory),
+            session=session,
+        ) as lab,
     ):
-        services = Services(
-            settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
-        )
-        cloud = Cloud(directory, services, artifacts, session)
-        conductor = Conductor(
-            [config], directory / "logs" / "ironic.log", lambda: cloud.call("GET", "drivers")
-        )
-        conductor.start()
-        try:
-            yield cloud, conductor
-        finally:
-            conductor.stop()
+        yield lab
 
 
 @pytest.fixture

@@ -10,14 +10,8 @@ from ironic_ilo.callback import CALLBACK, NONCE
 from ironic_ilo.cleaning import CLEANING_NETWORK, ERASED_DISKS
 from ironic_ilo.ramdisk import SERVER_IN_USE
 from ironic_ilo.timeline import PROGRESS
-from lab.database import IRONIC, create_database
-from lab.emulator import running_emulator
-from lab.image_server import running_image_server
-from lab.ironic_service import write_config
-from lab.services import Services
-from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import Cloud, Node
-from tests.functional.conductor import Conductor, wait_until
+from tests.functional.conductor import Conductor, running_conductor, wait_until
 from tests.functional.test_deploy import assert_nothing_left
 
 pytestmark = pytest.mark.functional
@@ -160,25 +154,13 @@ def test_licence_without_virtual_media(cloud, node):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, artifacts) -> Iterator[tuple[Cloud, Conductor]]:
     """Run a lab whose conductor can be killed, and whose ramdisks send heartbeats."""
-    directory = tmp_path_factory.mktemp("cleaning")
-    settings = with_free_ports(
-        Settings(directory, ports=Ports.any_free(), first_address=FIRST_ADDRESS, machine="paper")
-    )
-    config = write_config(settings, file_paths=[artifacts.directory], options=OPTIONS)
-    create_database(IRONIC, directory / "ironic" / "ironic.sqlite")
-    with running_emulator(settings) as emulator, running_image_server(settings, config):
-        services = Services(
-            settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
-        )
-        cloud = Cloud(directory, services, artifacts)
-        conductor = Conductor(
-            [config], directory / "logs" / "ironic.log", lambda: cloud.call("GET", "drivers")
-        )
-        conductor.start()
-        try:
-            yield cloud, conductor
-        finally:
-            conductor.stop()
+    with running_conductor(
+        tmp_path_factory.mktemp("cleaning"),
+        artifacts,
+        first_address=FIRST_ADDRESS,
+        options=OPTIONS,
+    ) as lab:
+        yield lab
 
 
 @pytest.fixture

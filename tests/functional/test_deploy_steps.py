@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.services import running_services
-from lab.settings import Ports, Settings, with_free_ports
-from tests.functional.cloud import Cloud
+from tests.functional.cloud import Cloud, running_cloud
 from tests.functional.conftest import OPTIONS
 
 pytestmark = pytest.mark.functional
@@ -77,12 +75,6 @@ def plugin(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def cloud(plugin, tmp_path_factory, artifacts) -> Iterator[Cloud]:
     """Run a lab with that package."""
-    settings = Settings(
-        tmp_path_factory.mktemp("steps"),
-        ports=Ports.any_free(),
-        first_address=FIRST_ADDRESS,
-        machine="paper",
-    )
     options = OPTIONS | {
         "DEFAULT": {
             "enabled_hardware_types": "ilo,ilo5,ilo-steps",
@@ -91,10 +83,11 @@ def cloud(plugin, tmp_path_factory, artifacts) -> Iterator[Cloud]:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(plugin), prepend=os.pathsep)
-        with running_services(
-            with_free_ports(settings), file_paths=[artifacts.directory], options=options
-        ) as services:
-            yield Cloud(settings.directory, services, artifacts)
+        directory = tmp_path_factory.mktemp("steps")
+        with running_cloud(
+            directory, artifacts, first_address=FIRST_ADDRESS, options=options
+        ) as cloud:
+            yield cloud
 
 
 def test_other_steps_run_before_between_and_after_ours(cloud, node, tgtd, disk):

@@ -12,9 +12,8 @@ from functools import partial
 import pytest
 
 from ironic_ilo.timeline import PROGRESS, TIMELINE
-from lab.services import running_services
-from lab.settings import LOOPBACK, Ports, Settings, with_free_ports
-from tests.functional.cloud import Artifacts, Cloud, Node
+from lab.settings import LOOPBACK
+from tests.functional.cloud import Artifacts, Cloud, Node, running_cloud
 from tests.functional.conductor import wait_until
 from tests.functional.conftest import DISK_MIB, MIB, OPTIONS
 from tests.tgt import Tgtd, start_tgtd
@@ -30,18 +29,14 @@ TGT_CONTROL_PORT = 6150
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory, artifacts) -> Iterator[Cloud]:
     """Run a lab of its own."""
-    settings = with_free_ports(
-        Settings(
-            tmp_path_factory.mktemp("many"),
-            ports=Ports.any_free(),
-            nodes=NODES,
-            first_address=FIRST_ADDRESS,
-            machine="paper",
-        )
-    )
-    options = OPTIONS | {"ilo": OPTIONS["ilo"] | CHANGES}
-    with running_services(settings, file_paths=[artifacts.directory], options=options) as services:
-        yield Cloud(settings.directory, services, artifacts)
+    with running_cloud(
+        tmp_path_factory.mktemp("many"),
+        artifacts,
+        nodes=NODES,
+        first_address=FIRST_ADDRESS,
+        options=OPTIONS | {"ilo": OPTIONS["ilo"] | CHANGES},
+    ) as cloud:
+        yield cloud
 
 
 @pytest.fixture

@@ -12,14 +12,8 @@ import pytest
 
 from ironic_ilo.object_store import ObjectInfo
 from ironic_ilo.web_store import ObjectDirectory
-from lab.database import IRONIC, create_database
-from lab.emulator import running_emulator
-from lab.image_server import running_image_server
-from lab.ironic_service import write_config
-from lab.services import Services
-from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import CONTAINER, Cloud, Node
-from tests.functional.conductor import Conductor, wait_until
+from tests.functional.conductor import Conductor, running_conductor, wait_until
 from tests.functional.conftest import DISK_MIB, MIB
 from tests.functional.test_deploy import assert_nothing_left
 from tests.tgt import Tgtd, start_tgtd
@@ -98,35 +92,18 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, artifacts) -> Iterator[Lab]:
     directory = tmp_path_factory.mktemp("reconciler")
-    settings = with_free_ports(
-        Settings(
-            directory,
-            ports=Ports.any_free(),
-            nodes=2,
-            first_address=FIRST_ADDRESS,
-            machine="paper",
-        )
-    )
-    config = write_config(settings, file_paths=[artifacts.directory], options=OPTIONS)
-    create_database(IRONIC, directory / "ironic" / "ironic.sqlite")
     with (
-        running_emulator(settings) as emulator,
-        running_image_server(settings, config),
-        start_tgtd(emulator.servers["node-0"].iscsi_portal, TGT_CONTROL_PORTS[0]) as first,
-        start_tgtd(emulator.servers["node-1"].iscsi_portal, TGT_CONTROL_PORTS[1]) as second,
+        running_conductor(
+            directory, artifacts, nodes=2, first_address=FIRST_ADDRESS, options=OPTIONS
+        ) as (cloud, conductor),
+        ExitStack() as stack,
     ):
-        services = Services(
-            settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
-        )
-        cloud = Cloud(directory, services, artifacts)
-        conductor = Conductor(
-            [config], directory / "logs" / "ironic.log", lambda: cloud.call("GET", "drivers")
-        )
-        conductor.start()
-        try:
-            yield Lab(cloud, conductor, [first, second])
-        finally:
-            conductor.stop()
+        servers = cloud.services.servers.values()
+        targets = [
+            stack.enter_context(start_tgtd(server.iscsi_portal, port))
+            for server, port in zip(servers, TGT_CONTROL_PORTS, strict=True)
+        ]
+        yield Lab(cloud, conductor, targets)
 
 
 @pytest.fixture
