@@ -2,6 +2,8 @@
 # (ironic_ilo/cleaning.py has the calls.) The action is the name of the function that erases a disk.
 
 progress_seconds=${progress_seconds:-10}
+# For one piece of a disk, of 256 MiB at the most: a slow disk needs minutes, one that hangs for ever.
+piece_seconds=${piece_seconds:-1800}
 
 erase_disks() {
     # hdparm and sg_raw; what busybox has as well, it finds first.
@@ -16,7 +18,7 @@ erase_disks() {
         disk_bytes "$name" >"$place.size"
         set_progress 0 starting
         erase_disk "$name" &
-        workers="$workers $!"
+        workers="$workers $name:$!"
     done
     watch_workers
     report_erasure
@@ -45,8 +47,25 @@ erase_disk() {
         set_progress "$size" "$method"
         describe_erasure >"$place.erased"
     else
-        printf '%s (serial %s): %s\n' "$disk" "${serial:-unknown}" "$reason" >"$place.failed"
+        describe_failure "$reason" >"$place.failed"
     fi
+}
+
+describe_failure() {
+    printf '%s (serial %s): %s\n' "$disk" "${serial:-unknown}" "$1"
+}
+
+# Have the kernel change a piece of $disk: which way, offset and length. By the path of the program,
+# as busybox's own cannot. A process whose disk hangs cannot be ended: so the worker leaves word of
+# when that is so.
+change_piece() {
+    read_uptime
+    late=$(describe_failure "it hangs: nothing came of $method at byte $2 within $piece_seconds s")
+    echo "$((now + piece_seconds)) $late" >"$place.due"
+    changed=yes
+    "$fallocate" "--$1" --offset "$2" --length "$3" "$disk" 2>"$place.log" || changed=no
+    rm "$place.due"
+    [ "$changed" = yes ]
 }
 
 describe_erasure() {
@@ -82,11 +101,16 @@ watch_workers() {
     done
 }
 
-# Print the workers that have not ended yet.
+# Print the workers that have not ended yet, but for those whose disks hang.
 running_workers() {
     for worker in $workers; do
-        ! kill -0 "$worker" 2>/dev/null || printf '%s ' "$worker"
+        ! kill -0 "${worker#*:}" 2>/dev/null || is_late "$run/erase/${worker%:*}" ||
+            printf '%s ' "$worker"
     done
+}
+
+is_late() {
+    read -r due late 2>/dev/null <"$1.due" && [ "$now" -ge "$due" ] && echo "$late" >"$1.failed"
 }
 
 # One call, of which nothing depends: the next one comes soon.

@@ -70,7 +70,7 @@ digest_sample() {
 discard() {
     [ "$(cat "$block/queue/discard_max_bytes")" != 0 ] || return 1
     method="discard (unmap)"
-    "$fallocate" --punch-hole --offset 0 --length 1048576 "$disk" 2>/dev/null || return 1
+    change_piece punch-hole 0 1048576 || return 1
     in_chunks punch-hole
 }
 
@@ -86,7 +86,7 @@ in_chunks() {
         set_progress "$offset" "$method"
         length=$chunk_bytes
         [ $((offset + length)) -le "$size" ] || length=$((size - offset))
-        "$fallocate" "--$1" --offset "$offset" --length "$length" "$disk" 2>"$place.log" || {
+        change_piece "$1" "$offset" "$length" || {
             reason="$method failed at byte $offset: $(tail -n 1 "$place.log" | one_line)"
             return 1
         }

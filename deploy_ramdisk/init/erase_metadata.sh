@@ -37,10 +37,9 @@ print_edges() {
     fi
 }
 
-# Have the kernel write zeros, or have the disk do it by itself (BLKDEV_ZERO_NOUNMAP): by its path,
-# as busybox's own cannot.
+# Have the kernel write zeros, or have the disk do it by itself (BLKDEV_ZERO_NOUNMAP).
 write_zeros() {
-    "$fallocate" --zero-range --offset "$1" --length "$2" "$disk" 2>"$place.log" && return 0
+    change_piece zero-range "$1" "$2" && return 0
     reason="zeros could not be written at byte $1: $(tail -n 1 "$place.log" | one_line)"
     return 1
 }

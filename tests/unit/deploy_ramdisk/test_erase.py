@@ -335,11 +335,26 @@ class TestTelling:
     def test_all_workers_are_waited_for(self, run):
         script = """
             tell_progress() { told_at=$now; }
-            sleep 0 & workers=$!; sleep 2 & workers="$workers $!"; slow=$!
+            sleep 0 & workers=sda:$!; sleep 2 & workers="$workers sdb:$!"; slow=$!
             watch_workers
             kill -0 $slow 2>/dev/null || echo ended
         """
         assert run(script).stdout == "ended\n"
+
+    def test_a_disk_that_hangs_is_not_waited_for(self, run, tmp_path):
+        make_tool(tmp_path, "hanging", "exec sleep 10")
+        done = run(f"""{self.WORKERS}
+            tell_progress() {{ told_at=$now; }}
+            fallocate={tmp_path}/bin/hanging piece_seconds=1
+            erase_disk() {{ disk=/dev/$1 place=$run/erase/$1; erase_devices_metadata; }}
+            erase_disk sda >/dev/null 2>&1 & workers=sda:$!
+            watch_workers
+            report_erasure
+        """)
+        assert (
+            "/dev/sda (serial S): it hangs: nothing came of zeros on 16 MiB"
+            in (tmp_path / "run/failure").read_text()
+        ), done.stderr
 
     def test_disks_that_cannot_be_written_are_named(self, run, tmp_path):
         for name, protected, size in (("sda", 0, 8), ("sdb", 1, 8), ("sdc", 0, 0)):
