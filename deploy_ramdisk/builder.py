@@ -14,6 +14,7 @@ from deploy_ramdisk.boot_files import BootFiles, fetch_boot_files
 from deploy_ramdisk.cpio import Entry
 from deploy_ramdisk.kernel import METAPACKAGE, Kernel, fetch_kernel
 from deploy_ramdisk.lists import read_names
+from deploy_ramdisk.modules import ModuleTree, as_module_names
 from deploy_ramdisk.packages import PackageSource
 from deploy_ramdisk.selection import Selection, select
 from ironic_ilo.exception import ImageError, InvalidInput
@@ -39,6 +40,9 @@ _LINKED_PROGRAMS = (
     "usr/bin/sg_raw",
     "usr/bin/sg_sanitize",
 )
+
+# What the ramdisk loads by name: read by its init, too.
+_LOADED = ("modules-load", "modules-target")
 
 StepCallback = Callable[[str], None]
 
@@ -160,7 +164,7 @@ def _trees(trees: Iterable[Path]) -> tuple[Path, ...]:
 def _select(parts: _Parts) -> Selection:
     return select(
         parts.kernel.modules,
-        always=_list("data", "modules-load.txt"),
+        always=[name for loaded in _LOADED for name in _list("data", f"{loaded}.txt")],
         media=_list("data", "modules-media.txt"),
         hardware=_list("data", "modules-hardware.txt"),
         firmware_trees=parts.firmware,
@@ -173,20 +177,30 @@ def _list(*path: str) -> tuple[str, ...]:
 
 def _segments(parts: _Parts, chosen: Selection) -> tuple[dict[str, Entry], ...]:
     """The ramdisk's entries, in two parts, which are packed at the same time."""
-    load = {"deploy/modules-load": cpio.file("\n".join((*chosen.load, "")).encode())}
     busybox = {"bin/busybox": initramfs.static_program_entry("bin/busybox", parts.userland)}
     linked = [initramfs.program_entries(program, parts.userland) for program in _LINKED_PROGRAMS]
     firmware = {
         f"lib/firmware/{name}": cpio.file(file.read_bytes())
         for name, file in chosen.firmware.items()
     }
-    programs = initramfs.base_entries() | load | busybox | firmware
+    programs = initramfs.base_entries() | _load_lists(parts.kernel.modules) | busybox | firmware
     for entries in linked:
         programs |= entries
     modules = initramfs.module_entries(
         parts.kernel.modules, chosen.in_ramdisk, indexed=chosen.modules
     )
     return programs, modules
+
+
+def _load_lists(tree: ModuleTree) -> dict[str, Entry]:
+    """List what is to be loaded; what is built into the kernel is not."""
+    lists = {
+        name: tree.loadable(as_module_names(_list("data", f"{name}.txt"))) for name in _LOADED
+    }
+    return {
+        f"deploy/{name}": cpio.file("\n".join((*modules, "")).encode())
+        for name, modules in lists.items()
+    }
 
 
 def _drivers(parts: _Parts, chosen: Selection) -> dict[str, bytes]:

@@ -13,7 +13,6 @@ from ironic_ilo.exception import ImageError
 class Selection:
     """What goes in, and what should but cannot.
 
-    :ivar load: modules to load at each boot, in order; what is built in is not among them.
     :ivar modules: all modules, with what they depend on.
     :ivar in_ramdisk: those of them that must be there before the ISO can be read.
     :ivar not_in_kernel: drivers that this kernel does not have.
@@ -21,7 +20,6 @@ class Selection:
     :ivar missing_firmware: names of files that are in no package, by driver.
     """
 
-    load: tuple[str, ...]
     modules: tuple[str, ...]
     in_ramdisk: tuple[str, ...]
     not_in_kernel: tuple[str, ...]
@@ -60,7 +58,6 @@ def select(
         for driver, names in wanted.items()
     }
     return Selection(
-        load=tree.loadable(needed),
         modules=modules,
         in_ramdisk=tree.closure([*needed, *as_module_names(media)]),
         not_in_kernel=tree.lacks(drivers),

@@ -6,12 +6,34 @@ quiet_since=0
 load_modules() {
     modprobe -a $(cat /deploy/modules-load) || fail "A kernel module could not be loaded"
     forget_devices
+    # The target is needed last: its modules load while this waits for media and network.
+    modprobe -a $(cat /deploy/modules-target) 2>"$run/target-modules.log" &
+    loading_target=$!
+}
+
+await_target_modules() {
+    wait "$loading_target" || fail "A kernel module of the iSCSI target could not be loaded:" \
+        "$(tail -n 1 "$run/target-modules.log")"
 }
 
 # Let all devices be new again.
 forget_devices() {
     # Not empty: busybox's grep takes an empty list of patterns to match every line.
     echo none >"$run/modaliases"
+}
+
+# Wait until a command finds what a driver may still bring: the command, the seconds it may take, and
+# what to say when they are over.
+await_device() {
+    seconds=$2
+    read_uptime
+    deadline=$((now + seconds))
+    until watch_devices; "$1"; do
+        read_uptime
+        [ "$now" -lt "$deadline" ] || fail "$3 within $seconds s. Is virtual media still" \
+            "connected? Block devices: $(list_devices)"
+        sleep 0.1
+    done
 }
 
 # Load the drivers of the devices that the buses have found since the last call. A driver may bring
@@ -22,6 +44,7 @@ watch_devices() {
         mv "$run/modaliases.now" "$run/modaliases"
         load_drivers
     fi
+    raise_links
     note_disks
 }
 

@@ -7,16 +7,9 @@ iso_seconds=${iso_seconds:-120}
 
 # Wait for the ISO. From then on, drivers of devices that were seen before are to be had, too.
 await_iso() {
-    read_uptime
-    deadline=$((now + iso_seconds))
-    until watch_devices; mount_iso; do
-        read_uptime
-        [ "$now" -lt "$deadline" ] || fail "The deploy ISO was not found within $iso_seconds s." \
-            "Is virtual media still connected? Block devices: $(list_devices)"
-        sleep 0.2
-    done
-    # For the storage drivers that were asked for: none are here, so it does not take long.
-    wait
+    await_device mount_iso "$iso_seconds" "The deploy ISO was not found"
+    # Storage drivers that were asked for: none are here, so it does not take long.
+    while is_loading_storage; do sleep 0.1; done
     iso_found=yes
     forget_devices
 }

@@ -5,7 +5,7 @@ floppy_seconds=${floppy_seconds:-120}
 
 # Copy the floppy's files to $run/floppy, and let go of it.
 read_floppy() {
-    await_floppy
+    await_device find_floppy "$floppy_seconds" "No floppy labelled $floppy_label was found"
     say "parameters are on ${floppy##*/}"
     mkdir -p "$run/mnt" "$run/floppy"
     mount -t vfat -o ro,nosuid,nodev,noexec "$floppy" "$run/mnt" ||
@@ -15,17 +15,6 @@ read_floppy() {
     done
     umount "$run/mnt"
     [ -f "$run/floppy/parameters.txt" ] || fail "The floppy has no parameters.txt"
-}
-
-await_floppy() {
-    read_uptime
-    deadline=$((now + floppy_seconds))
-    until watch_devices; find_floppy; do
-        read_uptime
-        [ "$now" -lt "$deadline" ] || fail "No floppy labelled $floppy_label within" \
-            "$floppy_seconds s. Is virtual media connected? Block devices: $(list_devices)"
-        sleep 0.2
-    done
 }
 
 # Set $floppy. Only USB devices count, as virtual media are: what a former tenant left on the local

@@ -1,7 +1,22 @@
 # Bring up the network, and find out which address reaches the API.
 
+raised=
+links_are_ours=no
+
+# Raise the links of the network cards that have turned up, until the network is brought up: they
+# take seconds to come up, in which the floppy is found.
+raise_links() {
+    [ "$links_are_ours" = no ] || return 0
+    for card in $(list_cards); do
+        case " $raised " in *" $card "*) continue ;; esac
+        raised="$raised $card"
+        ip link set "$card" up
+    done
+}
+
 # Set $address to our address towards the API, or fail.
 bring_up_network() {
+    links_are_ours=yes
     prepare_http
     attempt=try_dhcp
     [ ! -f "$run/floppy/network.conf" ] || attempt=try_static
@@ -11,7 +26,7 @@ bring_up_network() {
         read_uptime
         [ "$now" -lt "$deadline" ] ||
             fail "The API at $api_url was not reached within $callback_timeout s: $api_reason"
-        sleep 0.5
+        sleep 0.2
         watch_devices
     done
     say "our address is $address"
@@ -50,6 +65,14 @@ use_lease() {
 # Ask for a lease, for as long as this server is up: dhcp-event notes what is offered.
 start_udhcpc() {
     mkdir -p "$run/dhcp"
-    udhcpc -f -i "$1" -s /deploy/dhcp-event -t 5 -T 2 -A 2 -O staticroutes \
-        -p "$run/dhcp/$1.pid" >/dev/null 2>&1 &
+    {
+        await_carrier "$1"
+        exec udhcpc -f -i "$1" -s /deploy/dhcp-event -t 5 -T 2 -A 2 -O staticroutes
+    } >/dev/null 2>&1 &
+    echo $! >"$run/dhcp/$1.pid"
+}
+
+# Wait for a link: a request that goes out before it is lost, and the next follows seconds later.
+await_carrier() {
+    while [ "$(cat "$sys/class/net/$1/carrier")" = 0 ]; do sleep 0.1; done
 }

@@ -7,6 +7,7 @@ ipv6=${ipv6:-/proc/sys/net/ipv6/conf}
 try_static() {
     conf=$run/floppy/network.conf
     if [ "$configured" = no ]; then
+        lower_links
         find_links || return 1
         configure_links
         configured=yes
@@ -15,6 +16,13 @@ try_static() {
         [ ! -f "$lease" ] || use_lease "$lease" "$(basename "$lease" .lease)"
     done
     reach_api || { note "the API is not reached: $api_reason"; return 1; }
+}
+
+# Undo what raise_links did: a link that is up cannot be renamed, and may have taken addresses from
+# IPv6 routers.
+lower_links() {
+    for card in $raised; do ip link set "$card" down; done
+    raised=
 }
 
 # Give each card its name, once all are there: a driver may take a while.
@@ -61,6 +69,7 @@ configure_line() {
 }
 
 add_vlan() {
+    load_aliases 8021q
     ip link add link "$2" name "$1" type vlan id "$3" || return 1
     [ "$4" = - ] || ip link set "$1" address "$4" || return 1
     set_mtu "$1" "$5" && start_link "$1"

@@ -6,6 +6,7 @@ configfs=${configfs:-/sys/kernel/config}
 # Offer the local disks, tell the conductor, and wait until the target is of no use any more.
 offer_disks() {
     find_local_disks
+    await_target_modules
     export_disks
     call_back
     say "offering $disks as $iqn at $address:$portal_port; waiting for the conductor"

@@ -10,7 +10,7 @@ import pytest
 import deploy_ramdisk
 
 INIT = Path(deploy_ramdisk.__file__).parent / "init"
-PARTS = ("callback", "console", "devices", "disk", "drivers")
+PARTS = ("callback", "console", "devices", "disk", "drivers", "network")
 TG3, PHY = "kernel/net/tg3.ko", "kernel/net/libphy.ko"
 
 

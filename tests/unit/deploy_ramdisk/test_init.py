@@ -764,7 +764,7 @@ class TestTarget:
     def test_is_withdrawn_then_and_the_conductor_told(self, ash, tmp_path):
         fakes = (
             "find_local_disks() { :; }; export_disks() { disks=sda; }; call_back() { :; }\n"
-            'report_error() { echo "told: $1"; }\n'
+            'report_error() { echo "told: $1"; }; true & loading_target=$!\n'
         )
         done = ash(self.USE + fakes + "address=192.0.2.7 portal_port=3260; offer_disks")
         assert done.returncode == 1
@@ -772,6 +772,16 @@ class TestTarget:
             "told: No conductor was logged in for 60 s: the disks are withdrawn\n"
         )
         assert (tmp_path / "iqn.t/tpgt_1/enable").read_text() == "0"
+
+    def test_needs_its_modules(self, ash, tmp_path):
+        fakes = "find_local_disks() { :; }; export_disks() { echo exported; }; false & "
+        (tmp_path / "run/target-modules.log").write_text("modprobe: can't load module md5\n")
+        done = ash(f"{fakes} loading_target=$!; offer_disks")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert failure(tmp_path) == (
+            "A kernel module of the iSCSI target could not be loaded: "
+            "modprobe: can't load module md5"
+        )
 
 
 @pytest.fixture
@@ -794,7 +804,10 @@ class TestNetwork:
         "route 1 default fe80::1\n"
         "dhcp 0\n"
     )
-    IP = 'ip() { echo "ip $*"; }\nstart_udhcpc() { echo "udhcpc $*"; }\nreach_api() { :; }\n'
+    IP = (
+        'ip() { echo "ip $*"; }\nstart_udhcpc() { echo "udhcpc $*"; }\nreach_api() { :; }\n'
+        'load_aliases() { echo "load $*"; }\n'
+    )
 
     @pytest.fixture
     def conf(self, tmp_path) -> Path:
@@ -810,6 +823,7 @@ class TestNetwork:
             "ip link set eth1 name link0",
             "ip link set link0 mtu 9000",
             "ip link set link0 up",
+            "load 8021q",
             "ip link add link link0 name link1 type vlan id 100",
             "ip link set link1 address fa:16:3e:00:00:02",
             "ip link set link1 up",
@@ -817,6 +831,31 @@ class TestNetwork:
             "ip route append default via fe80::1 dev link1",
             "udhcpc link0",
         ]
+
+    def test_links_are_raised_once_until_the_network_data_tell_which(self, ash, card, conf):
+        card("eth0", "52:54:00:00:00:01")
+        card("eth1", "52:54:00:00:00:02")
+        conf.write_text("link 0 52:54:00:00:00:02 -\n")
+        # Later, with the network up, drivers are still looked for.
+        done = ash(f"{self.IP}raise_links; raise_links; callback_timeout=9 api_url=http://a\n"
+                   "bring_up_network; watch_devices")  # fmt: skip
+        assert done.stdout.splitlines() == [
+            "ip link set eth0 up",
+            "ip link set eth1 up",
+            "ip link set eth0 down",
+            "ip link set eth1 down",
+            "ip link set eth1 name link0",
+            "ip link set link0 up",
+        ]
+
+    def test_a_link_is_waited_for_unless_it_was_taken_down(self, ash, card, tmp_path):
+        card("eth0", "52:54:00:00:00:01")
+        carrier = tmp_path / "sys/class/net/eth0/carrier"
+        carrier.write_text("0\n")
+        done = ash(f"{{ sleep 0.3; echo 1 >{carrier}; }} & await_carrier eth0; cat {carrier}")
+        assert done.stdout == "1\n"
+        carrier.unlink()
+        assert ash("await_carrier eth0").returncode == 0
 
     def test_routers_give_addresses_where_they_are_to_alone(self, ash, card, conf, tmp_path):
         card("eth0", "52:54:00:00:00:02")

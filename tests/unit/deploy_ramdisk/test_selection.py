@@ -32,7 +32,6 @@ def test_dependencies_of_a_driver_bring_their_firmware(tree, tmp_path):
         hardware=("qede", "tg3"),
         firmware_trees=(tmp_path / "firmware-qlogic",),
     )
-    assert chosen.load == ("vfat",)
     assert chosen.modules == ("fat", "qed", "qede", "tg3", "vfat")
     assert chosen.firmware == {"qed/init.bin": firmware}
     assert chosen.missing_firmware == {}
