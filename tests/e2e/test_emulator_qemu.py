@@ -27,7 +27,8 @@ import pytest
 from aiohttp import web
 from proliantutils.ilo.ris import RISOperations
 
-from ilo_emulator.accelerator import runs_guest
+from ilo_emulator.accelerator import PROCESSORS, runs_guest
+from ilo_emulator.config import Accel
 
 pytestmark = pytest.mark.e2e
 
@@ -342,8 +343,10 @@ def test_uefi_with_and_without_secure_boot(emulator: Emulator, images: str):
 
 
 def test_the_probe_of_an_accelerator():
-    assert asyncio.run(runs_guest("tcg"))
-    assert not asyncio.run(runs_guest("imaginary"))
+    processor = PROCESSORS[Accel.TCG]
+    assert asyncio.run(runs_guest("tcg", processor))
+    assert not asyncio.run(runs_guest("imaginary", processor))
+    assert not asyncio.run(runs_guest("tcg", "imaginary"))
 
 
 def _runs(pid: int) -> bool:
