@@ -1,48 +1,35 @@
-"""The deploy ISO boots a QEMU machine and offers its disk, as a conductor would see it.
+"""The deploy ISO boots a QEMU machine and offers its disk, as a conductor would see it."""
 
-QEMU's user network stands between: the guest reaches this machine's loopback as 10.0.2.2 and
-fec0::2, and its iSCSI port is forwarded to a port here.
-"""
-
-import http.server
 import json
 import os
-import queue
 import secrets
 import socket
-import ssl
 import struct
-import subprocess
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from deploy_ramdisk.network import FILE_NAME, render_network_conf
 from ilo_emulator.certificate import server_context
 from ironic_ilo.cli import main
 from ironic_ilo.exception import ProcessError
 from ironic_ilo.execute import execute
-from ironic_ilo.images import create_vfat_image
 from tests.e2e.installed_root import make_installed_root
+from tests.ramdisk_machine import (
+    CHAP_USERNAME,
+    CONDUCTOR,
+    DISK_BYTES,
+    IQN,
+    MAC,
+    NODE,
+    SECONDS_TO_SAY,
+    Machine,
+    boot,
+    start_conductor,
+)
 
 pytestmark = pytest.mark.e2e
 
-GUEST = "127.0.21.10"  # where the guest's iSCSI port is seen
-MAC = "52:54:00:21:00:01"
-NODE = "5f5b6d2e-7d2a-4c57-9e0b-3a1d8a4f0c11"
-IQN = f"iqn.2008-10.org.openstack:{NODE}-0badcafe"
-CONDUCTOR = "iqn.2008-10.org.openstack:conductor-0123456789abcdef"
-DISK_BYTES = 1 << 30
-SECONDS_TO_BOOT = 300
-SECONDS_TO_SAY = 120
-
-AHCI = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "ide-hd,drive=d0,bus=ide.0")
 NVME = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "nvme,drive=d0,serial=1")
 VIRTIO = ("-drive", "if=none,id=d0,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=d0")
 MIB = 1 << 20
@@ -98,187 +85,6 @@ MIXED = {
 }
 
 
-@dataclass(frozen=True)
-class Call:
-    """One request of the ramdisk."""
-
-    path: str
-    token: str | None
-    version: str | None
-    body: dict[str, Any]
-
-
-@dataclass
-class Conductor:
-    """An API that keeps calls and answers them in turn, the last answer for good."""
-
-    answers: Sequence[tuple[int, bytes]]
-    calls: "queue.Queue[Call]" = field(default_factory=queue.Queue)
-    port: int = 0
-
-    def answer(self, call: Call) -> tuple[int, bytes]:
-        self.calls.put(call)
-        count = self.calls.qsize()
-        return self.answers[min(count, len(self.answers)) - 1]
-
-    def wait_for_calls(self, count: int) -> list[Call]:
-        deadline = time.monotonic() + SECONDS_TO_BOOT
-        while self.calls.qsize() < count and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return list(self.calls.queue)
-
-
-@contextmanager
-def start_conductor(
-    *answers: tuple[int, bytes], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
-) -> Iterator[Conductor]:
-    conductor = Conductor(answers or ((200, b""),))
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._reply(200, b"{}")
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            call = Call(
-                self.path,
-                self.headers["X-Auth-Token"],
-                self.headers["X-OpenStack-Ironic-API-Version"],
-                json.loads(body),
-            )
-            assert self.headers["Content-Type"] == "application/json"
-            self._reply(*conductor.answer(call))
-
-        def _reply(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-
-        def handle_error(self, *arguments: object) -> None:
-            pass  # a client that refuses our certificate
-
-    with Server((host, 0), Handler) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        conductor.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield conductor
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A running machine, and the secrets on its floppy."""
-
-    console: Path
-    disk: Path
-    portal: str
-    key: str
-    chap_secret: str
-
-    def said(self) -> str:
-        return self.console.read_text(errors="replace") if self.console.exists() else ""
-
-    def wait_until_said(self, text: str) -> None:
-        deadline = time.monotonic() + SECONDS_TO_SAY
-        while text not in self.said():
-            assert time.monotonic() < deadline, f"{text!r} is not in:\n{self.said()}"
-            time.sleep(0.1)
-
-
-@contextmanager
-def boot(
-    directory: Path,
-    iso: Path,
-    api_url: str,
-    *,
-    network_data: Mapping[str, object] | None = None,
-    files: Mapping[str, bytes] | None = None,
-    disks: Sequence[str] = AHCI,
-    cards: Sequence[str] = ("e1000",),
-    guest_address: str = "",
-    callback_timeout: int = 300,
-    login_timeout: int = 1800,
-    agent_token: str | None = None,
-    action: str = "deploy",
-    firmware: Sequence[str] = (),
-) -> Iterator[Machine]:
-    """Start a machine with the deploy ISO and a floppy; kill it at the end.
-
-    :param agent_token: for a heartbeat.
-    :param firmware: QEMU's options for another than its BIOS.
-    :param disks: QEMU's options; ``{disk}`` is a file of :data:`DISK_BYTES`.
-    :param cards: models of network cards; the last is the one that is connected.
-    """
-    key, chap_secret = secrets.token_hex(32), secrets.token_hex(16)
-    parameters = {
-        "ironic_api_url": api_url,
-        "deployment_id": NODE,
-        "action": action,
-        "deployment_key": key,
-        "iscsi_target_iqn": IQN,
-        "iscsi_initiator_iqn": CONDUCTOR,
-        "iscsi_portal_port": "3260",
-        "iscsi_chap_username": "deploy-0badcafe",
-        "iscsi_chap_secret": chap_secret,
-        "clock": str(int(time.time())),
-        "callback_timeout": str(callback_timeout),
-        "login_timeout": str(login_timeout),
-    }
-    if agent_token:
-        del parameters["deployment_key"]
-        parameters |= {"ramdisk_callback": "heartbeat", "agent_token": agent_token}
-    conf = render_network_conf(network_data)
-    network_file = {FILE_NAME: conf.encode()} if conf else {}
-    floppy, disk, console = (directory / name for name in ("floppy.img", "disk.raw", "console"))
-    create_vfat_image(floppy, parameters=parameters, files={**network_file, **(files or {})})
-    with disk.open("wb") as file:
-        file.truncate(DISK_BYTES)
-    portal = f"{GUEST}:{free_port(GUEST)}"
-    command = qemu_command(iso, floppy, console, cards, f"{portal}-{guest_address}:3260")
-    command += [*firmware, *(option.format(disk=disk) for option in disks)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-        try:
-            yield Machine(console, disk, portal, key, chap_secret)
-        finally:
-            process.kill()
-
-
-def qemu_command(
-    iso: Path, floppy: Path, console: Path, cards: Sequence[str], forward: str
-) -> list[str]:
-    *others, connected = cards
-    command = ["qemu-system-x86_64", "-nodefaults", "-machine", "q35", "-accel", "tcg"]
-    command += ["-cpu", "max", "-smp", "2", "-m", "512", "-display", "none", "-vga", "std"]
-    # A clock far behind, as of a server whose battery is empty: TLS must work all the same.
-    command += ["-serial", f"file:{console}", "-rtc", "base=2004-01-01", "-device", "qemu-xhci"]
-    for file, name, device in ((iso, "cd", "scsi-cd,bootindex=1"), (floppy, "floppy", "scsi-hd")):
-        command += ["-drive", f"if=none,id={name},format=raw,readonly=on,file={file}"]
-        command += ["-device", f"usb-bot,id={name}-usb"]
-        command += ["-device", f"{device},drive={name},bus={name}-usb.0"]
-    for number, model in enumerate(others):
-        command += ["-netdev", f"hubport,id=dead{number},hubid={number}"]
-        command += ["-device", f"{model},netdev=dead{number}"]
-    command += ["-netdev", f"user,id=net,hostfwd=tcp:{forward}"]
-    return [*command, "-device", f"{connected},netdev=net,mac={MAC}"]
-
-
-def free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def qemu_io(
     machine: Machine, *commands: str, initiator: str = CONDUCTOR, secret: str, lun: int = 1
 ) -> str:
@@ -286,7 +92,7 @@ def qemu_io(
     secret_file = machine.disk.with_name("secret")
     secret_file.write_text(secret)
     options = f"driver=iscsi,transport=tcp,portal={machine.portal},target={IQN},lun={lun}"
-    options += f",initiator-name={initiator},user=deploy-0badcafe,password-secret=chap"
+    options += f",initiator-name={initiator},user={CHAP_USERNAME},password-secret=chap"
     argv = ["qemu-io", "--object", f"secret,id=chap,file={secret_file}", "--image-opts", options]
     for command in commands:
         argv += ["-c", command]
@@ -361,7 +167,7 @@ def test_offers_every_disk_to_the_conductor_alone(tmp_path, deploy_iso):
             disks=mixed_disks(tmp_path),
             # The first card has no network: only that the API is reached tells the second.
             cards=("e1000", "e1000"),
-            login_timeout=20,
+            login_timeout="20",
         ) as machine,
     ):
         calls = conductor.wait_for_calls(2)
@@ -510,7 +316,7 @@ def test_calls_no_api_that_another_ca_vouches_for(tmp_path, deploy_iso):
             f"https://10.0.2.2:{conductor.port}",
             files={"callback_ca.pem": (tmp_path / "ours" / "certificate.pem").read_bytes()},
             cards=("e1000e",),
-            callback_timeout=10,
+            callback_timeout="10",
         ) as machine,
     ):
         machine.wait_until_said("FAILED: The API at https://10.0.2.2:")

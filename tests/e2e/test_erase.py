@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_deploy_ramdisk import IQN, Call, boot, start_conductor
 from tests.functional.disks import find_signatures, run_tool
+from tests.ramdisk_machine import IQN, Call, boot, start_conductor
 
 pytestmark = pytest.mark.e2e
 

@@ -11,12 +11,8 @@ import pytest
 
 from deploy_ramdisk import cpio
 from ironic_ilo.images import create_iso_image
-from tests.e2e.test_deploy_ramdisk import (
-    SECONDS_TO_BOOT,
-    assert_writes_reach_the_disk,
-    boot,
-    start_conductor,
-)
+from tests.e2e.test_deploy_ramdisk import assert_writes_reach_the_disk
+from tests.ramdisk_machine import SECONDS_TO_BOOT, boot, start_conductor
 
 pytestmark = pytest.mark.e2e
 
