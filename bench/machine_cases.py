@@ -23,7 +23,7 @@ from lab.instance_image import InstanceImage
 from lab.node import Node, connected, enrol
 from lab.services import running_services
 from lab.settings import LEGACY, UEFI, Ports, Settings, with_free_ports
-from lab.sources import offer
+from lab.sources import Sources, offer
 from lab.tiny_instance import build_tiny_instance
 
 _FIRST_ADDRESS = {LEGACY: "127.0.75.10", UEFI: "127.0.75.20"}
@@ -129,14 +129,19 @@ def _title(stage: str) -> str:
 class _Server:
     """An emulated server of a lab, as a node of Ironic."""
 
-    def __init__(self, node: Node, control: Control, name: str, prompt: str) -> None:
+    def __init__(
+        self, node: Node, sources: Sources, control: Control, name: str, prompt: str
+    ) -> None:
         self._node = node
+        self._sources = sources
         self._control = control
         self._name = name
         self._prompt = prompt
 
     def deploy(self) -> _Deploy:
         """Deploy, see the instance's prompt, and take it away again."""
+        # Ironic forgets an instance that is taken away.
+        self._node.assign(self._sources)
         described = self._control.server(self._name)
         log = Path(described["console_log"])
         watch = _CallbackWatch(self._control, self._name, int(described["bytes_fetched"]))
@@ -164,10 +169,13 @@ class _CallbackWatch:
         self._control = control
         self._name = name
         self._fetched_before = fetched_before
+        self._since = time.time()
 
     def look(self, node: ApiNode) -> None:
         """Look at a node that is being deployed."""
-        marks = (node.driver_internal_info or {}).get(TIMELINE) or []
+        # Until it begins anew, the node shows where the time of its last deploy went.
+        timeline = (node.driver_internal_info or {}).get(TIMELINE) or []
+        marks = [mark for mark in timeline if mark["at"] >= self._since]
         after = list(itertools.dropwhile(lambda mark: mark["stage"] != "ramdisk", marks))[1:]
         if not after or self.seconds:
             return
@@ -200,5 +208,4 @@ def _running_server(
         (server,) = services.servers.values()
         sources = offer(services, deploy_iso, instance)
         node = Node(connection, enrol(services, server, sources))
-        node.assign(sources)
-        yield _Server(node, control, server.name, instance.login_prompt)
+        yield _Server(node, sources, control, server.name, instance.login_prompt)

@@ -1,7 +1,6 @@
 """Writing an image over iSCSI: ours, its peers, and the limit; and ours to many nodes at once."""
 
 import shutil
-import socket
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,18 +14,17 @@ from ironic.conf import CONF
 from bench import write_tools
 from bench.case import Case, Context
 from bench.measure import measure
+from bench.offers import TgtOffer, running_ramdisk, running_tgtd
 from bench.results import Bound, Row, Sample, Target
 from bench.stores import MIB, Store, StoreKind
 from bench.write_images import Image, make_dense, make_sparse
-from bench.write_tools import AGENT, CONVERT, HISTORIC, Limit, Ours, Tool
+from bench.write_tools import AGENT, CONVERT, HISTORIC, Limit, Ours, Tool, tools_of_iscsi
 from ironic_ilo import conf, write_slots
 from ironic_ilo.iscsi import IscsiTarget
-from tests.tgt import Tgtd, start_tgtd
 
 _GIB = 1024 * MIB
 # For the partition table, and what stands after the image.
 _ROOM = 16 * MIB
-_TGT_CONTROL_PORT = 24090
 _MOST_WIRE = 1.02
 _MOST_RSS_MIB = 96
 _MOST_BEHIND_BEST = 1.1
@@ -64,13 +62,19 @@ class WriteCase(Case):
         """See :class:`Case`."""
         image = self.make_image(directory / "image", self.image_size(context))
         store = Store(directory / "store", image.size + _ROOM, self._kind)
-        with running_tgtd() as tgtd:
-            tools = write_tools.all_tools(tgtd)
+        with self.running_tools(store, directory) as tools:
             samples: dict[str, list[Sample]] = {tool.name: [] for tool in tools}
             for _round in context.rounds(self.name):
                 for tool in tools:
                     samples[tool.name].append(_write_once(tool, image, store, directory))
         return self._compared([Row(self.name, *item) for item in samples.items()], image)
+
+    @contextmanager
+    def running_tools(self, store: Store, directory: Path) -> Iterator[Sequence[Tool]]:
+        """Have the tools ready to write to a store, ours first."""
+        del store, directory
+        with running_tgtd() as offer:
+            yield [*tools_of_iscsi(offer), Limit()]
 
     def _compared(self, rows: Sequence[Row], image: Image) -> list[Row]:
         ours, *others = rows
@@ -107,6 +111,34 @@ class SparseCase(WriteCase):
         """See :class:`Case`."""
         each = 120.0 if self._kind is StoreKind.THIN else 65.0
         return 5 + context.repeat * (6.0 if context.quick else each)
+
+
+class RamdiskCase(SparseCase):
+    """The same image, smaller, onto the disk of a machine with the deploy ramdisk: through LIO.
+
+    No TCP connection leads into that store for the limit.
+    """
+
+    in_quick_run = False
+
+    def __init__(self, faster: Mapping[str, float]) -> None:
+        super().__init__(StoreKind.THICK, faster)
+        self.name = "sparse-lio"
+
+    def image_size(self, context: Context) -> int:
+        """See :class:`WriteCase`: the machine is emulated, without KVM."""
+        return (128 if context.quick else 512) * MIB
+
+    def seconds(self, context: Context) -> float:
+        """See :class:`Case`."""
+        return 60 + context.repeat * (20.0 if context.quick else 60.0)
+
+    @contextmanager
+    def running_tools(self, store: Store, directory: Path) -> Iterator[Sequence[Tool]]:
+        """See :class:`WriteCase`."""
+        store.prepare()
+        with running_ramdisk(store, directory) as offer:
+            yield tools_of_iscsi(offer)
 
 
 class DenseCase(WriteCase):
@@ -154,16 +186,16 @@ class NodesCase(Case):
         size, counts = self._sizes(context)
         image = make_sparse(directory / "image", size=size, data=size // 10)
         samples: dict[int, list[Sample]] = {count: [] for count in counts}
-        with running_tgtd() as tgtd:
+        with running_tgtd() as offer:
             for _round in context.rounds(self.name):
                 for count in counts:
-                    samples[count].append(_write_to_many(tgtd, image, count, directory))
+                    samples[count].append(_write_to_many(offer, image, count, directory))
         rows = [Row(self.name, Ours.name, found, n) for n, found in samples.items()]
         return [_against_single(rows[0], row, image, is_most=row is rows[-1]) for row in rows]
 
     @staticmethod
     def _sizes(context: Context) -> tuple[int, tuple[int, ...]]:
-        return (128 * MIB, (1, 2, 4)) if context.quick else (2 * _GIB, (1, 2, 4, 8, 16))
+        return (128 * MIB, (1, 2, 12)) if context.quick else (2 * _GIB, (1, 2, 4, 8, 16))
 
 
 def cost_targets(row: Row, allocated: int, *, writes: int) -> list[Target]:
@@ -182,21 +214,13 @@ def cost_targets(row: Row, allocated: int, *, writes: int) -> list[Target]:
     return targets
 
 
-@contextmanager
-def running_tgtd() -> Iterator[Tgtd]:
-    """Run an iSCSI target for a case."""
-    with socket.create_server((write_tools.ADDRESS, 0)) as listener:
-        port = listener.getsockname()[1]
-    with start_tgtd(f"{write_tools.ADDRESS}:{port}", _TGT_CONTROL_PORT) as tgtd:
-        yield tgtd
-
-
 def all_write_cases() -> list[Case]:
     """Make the cases of writing, with the targets of each."""
     thin, thick = StoreKind.THIN, StoreKind.THICK
     return [
         SparseCase(thin, {HISTORIC: 8, CONVERT: 1.2, AGENT: 8}),
         SparseCase(thick, {CONVERT: 1, AGENT: 8}),
+        RamdiskCase({CONVERT: 1}),
         DenseCase(thin, {CONVERT: 1.2}),
         DenseCase(thick, {CONVERT: 1}),
         NodesCase(),
@@ -214,9 +238,8 @@ def _write_once(tool: Tool, image: Image, store: Store, directory: Path) -> Samp
         shutil.rmtree(scratch)
 
 
-def _write_to_many(tgtd: Tgtd, image: Image, count: int, directory: Path) -> Sample:
+def _write_to_many(offer: TgtOffer, image: Image, count: int, directory: Path) -> Sample:
     image.warm()
-    ours = Ours(tgtd)
     stores = [
         Store(directory / f"store-{number}", image.size + _ROOM, StoreKind.THIN)
         for number in range(count)
@@ -225,7 +248,7 @@ def _write_to_many(tgtd: Tgtd, image: Image, count: int, directory: Path) -> Sam
         for store in stores:
             store.prepare()
             stack.callback(store.path.unlink)
-        targets = [stack.enter_context(ours.offered(store)) for store in stores]
+        targets = [stack.enter_context(offer.offered(store)) for store in stores]
 
         def write_all() -> None:
             writes = [
@@ -239,7 +262,7 @@ def _write_to_many(tgtd: Tgtd, image: Image, count: int, directory: Path) -> Sam
             for store in stores:
                 store.flush()
 
-        return measure(write_all, portal=tgtd.portal, until_stored=flush_all)
+        return measure(write_all, portal=offer.portal, until_stored=flush_all)
 
 
 def _write_in_turn(target: IscsiTarget, store: Store, image: Image) -> None:
@@ -263,6 +286,9 @@ class _Node:
 
     def set_driver_internal_info(self, key: str, value: object) -> None:
         self.driver_internal_info[key] = value
+
+    def del_driver_internal_info(self, key: str) -> None:
+        del self.driver_internal_info[key]
 
     def save(self) -> None:
         pass

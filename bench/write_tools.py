@@ -1,33 +1,30 @@
 """The ways to write an image to a node's disk that are held side by side."""
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench import sink
 from bench.measure import measure
+from bench.offers import TGT_ADDRESS, Offer
 from bench.results import Sample
-from bench.stores import Store, StoreKind
+from bench.stores import Store
 from bench.write_images import Image
 from ironic_ilo import disk, partitions
 from ironic_ilo.execute import execute
 from ironic_ilo.iscsi import IscsiTarget
 from ironic_ilo.partitions import MIB
-from tests.tgt import LUN, Tgtd
 
-ADDRESS = "127.0.24.90"
 HISTORIC = "historic: raw, then dd"
 CONVERT = "qemu-img convert"
 AGENT = "as the agent writes"
 _DEADLINE = 3600.0
 _SECONDS_TO_LISTEN = 30.0
-_INITIATOR = "iqn.2008-10.org.openstack:bench"
 
 
 class Tool(ABC):
@@ -47,36 +44,21 @@ class Tool(ABC):
 
 
 class Ours(Tool):
-    """What a conductor runs: image inspected, ends wiped, image, partition table; with CHAP."""
+    """What a conductor runs: image inspected, ends wiped, image, partition table."""
 
     name = "ironic-ilo"
 
-    def __init__(self, tgtd: Tgtd) -> None:
-        self._tgtd = tgtd
-        # tgtd keeps users as long as it runs, each with one secret.
-        self._chap = (f"bench-{secrets.token_hex(4)}", secrets.token_hex(16))
+    def __init__(self, offer: Offer) -> None:
+        self._offer = offer
 
     def write(self, image: Image, store: Store, scratch: Path) -> Sample:
         """See :class:`Tool`."""
         del scratch
-        with self.offered(store) as target:
+        with self._offer.offered(store) as target:
             return measure(
                 lambda: write_as_conductor(target, store, image),
                 portal=target.portal, until_stored=store.flush,
             )  # fmt: skip
-
-    @contextmanager
-    def offered(self, store: Store) -> Iterator[IscsiTarget]:
-        """Offer a store as a deploy ramdisk offers its disk."""
-        target = IscsiTarget(self._tgtd.portal, _new_iqn(), _INITIATOR, *self._chap, lun=LUN)
-        self._tgtd.add_target(
-            target.iqn, store.path, chap=self._chap, initiator_iqn=_INITIATOR,
-            thin=store.kind is StoreKind.THIN,
-        )  # fmt: skip
-        try:
-            yield target
-        finally:
-            self._tgtd.remove_target(target.iqn)
 
 
 def write_as_conductor(target: IscsiTarget, store: Store, image: Image) -> None:
@@ -91,27 +73,22 @@ def write_as_conductor(target: IscsiTarget, store: Store, image: Image) -> None:
 
 
 class _QemuTool(Tool):
-    """A tool of QEMU that writes to a target which asks nobody for a secret."""
+    """A tool of QEMU."""
 
-    def __init__(self, tgtd: Tgtd) -> None:
-        self._tgtd = tgtd
+    def __init__(self, offer: Offer) -> None:
+        self._offer = offer
 
     def write(self, image: Image, store: Store, scratch: Path) -> Sample:
         """See :class:`Tool`."""
-        iqn = _new_iqn()
-        self._tgtd.add_target(iqn, store.path, thin=store.kind is StoreKind.THIN)
-        url = f"iscsi://{self._tgtd.portal}/{iqn}/{LUN}"
-        try:
+        with self._offer.offered(store) as target:
             return measure(
-                lambda: self.run(image, url, scratch),
-                portal=self._tgtd.portal, until_stored=store.flush,
+                lambda: self.run(image, target, scratch),
+                portal=target.portal, until_stored=store.flush,
             )  # fmt: skip
-        finally:
-            self._tgtd.remove_target(iqn)
 
     @abstractmethod
-    def run(self, image: Image, url: str, scratch: Path) -> None:
-        """Write an image to an iSCSI URL."""
+    def run(self, image: Image, target: IscsiTarget, scratch: Path) -> None:
+        """Write an image to an iSCSI target."""
 
 
 class Historic(_QemuTool):
@@ -122,13 +99,14 @@ class Historic(_QemuTool):
 
     name = HISTORIC
 
-    def run(self, image: Image, url: str, scratch: Path) -> None:
+    def run(self, image: Image, target: IscsiTarget, scratch: Path) -> None:
         """See :class:`_QemuTool`."""
         raw = image.path
         if image.image_format != "raw":
             raw = scratch / "historic.raw"
             _qemu_img("convert", "-f", image.image_format, "-O", "raw", image.path, raw)
-        _qemu_img("dd", "-f", "raw", "-O", "raw", "bs=1M", f"if={raw}", f"of={url}")
+        options = ("-f", "raw", "-O", "raw", "bs=1M", f"if={raw}", f"of={_url(target)}")
+        _qemu_img("dd", *options, env=_chap(target))
         if raw != image.path:
             raw.unlink()
 
@@ -136,16 +114,16 @@ class Historic(_QemuTool):
 class Convert(_QemuTool):
     """qemu-img convert with some options."""
 
-    def __init__(self, tgtd: Tgtd, name: str, *options: str) -> None:
-        super().__init__(tgtd)
+    def __init__(self, offer: Offer, name: str, *options: str) -> None:
+        super().__init__(offer)
         self.name = name
         self._options = options
 
-    def run(self, image: Image, url: str, scratch: Path) -> None:
+    def run(self, image: Image, target: IscsiTarget, scratch: Path) -> None:
         """See :class:`_QemuTool`."""
         del scratch
-        source = ["-f", image.image_format, "-O", "raw"]
-        _qemu_img("convert", "-n", *self._options, *source, image.path, url)
+        options = ("-n", *self._options, "-f", image.image_format, "-O", "raw")
+        _qemu_img("convert", *options, image.path, _url(target), env=_chap(target))
 
 
 class Limit(Tool):
@@ -158,26 +136,27 @@ class Limit(Tool):
         del scratch
         with _running_sink(store.path) as port:
             return measure(
-                lambda: _send(image, port), portal=f"{ADDRESS}:{port}", until_stored=store.flush
+                lambda: _send(image, port),
+                portal=f"{TGT_ADDRESS}:{port}",
+                until_stored=store.flush,
             )
 
 
-def all_tools(tgtd: Tgtd) -> list[Tool]:
-    """Make the tools, ours first."""
+def tools_of_iscsi(offer: Offer) -> list[Tool]:
+    """Make the tools that write to an iSCSI disk, ours first."""
     # ironic-python-agent, qemu_img.convert_image: these options, onto the node's own disk.
     agent = ("-t", "directsync", "-S", "0", "-W")
     return [
-        Ours(tgtd),
-        Historic(tgtd),
-        Convert(tgtd, CONVERT),
-        Convert(tgtd, AGENT, *agent),
-        Limit(),
+        Ours(offer),
+        Historic(offer),
+        Convert(offer, CONVERT),
+        Convert(offer, AGENT, *agent),
     ]
 
 
 @contextmanager
 def _running_sink(store: Path) -> Iterator[int]:
-    command = [sys.executable, "-P", sink.__file__, ADDRESS, str(store)]
+    command = [sys.executable, "-P", sink.__file__, TGT_ADDRESS, str(store)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -189,7 +168,7 @@ def _running_sink(store: Path) -> Iterator[int]:
 def _send(image: Image, port: int) -> None:
     with (
         image.path.open("rb") as file,
-        socket.create_connection((ADDRESS, port), _SECONDS_TO_LISTEN) as connection,
+        socket.create_connection((TGT_ADDRESS, port), _SECONDS_TO_LISTEN) as connection,
     ):
         connection.settimeout(_DEADLINE)
         for extent, offset in image.data:
@@ -200,9 +179,17 @@ def _send(image: Image, port: int) -> None:
             raise ConnectionError("The limit's sink has gone")
 
 
-def _new_iqn() -> str:
-    return f"iqn.2008-10.org.openstack:{secrets.token_hex(8)}"
+def _url(target: IscsiTarget) -> str:
+    return f"iscsi://{target.portal}/{target.iqn}/{target.lun}"
 
 
-def _qemu_img(*arguments: str | os.PathLike[str]) -> None:
-    execute(["qemu-img", *arguments], timeout=_DEADLINE)
+def _chap(target: IscsiTarget) -> dict[str, str]:
+    """What libiscsi reads, so that no secret stands in argv."""
+    return {
+        "LIBISCSI_CHAP_USERNAME": target.chap_username,
+        "LIBISCSI_CHAP_PASSWORD": target.chap_secret,
+    }
+
+
+def _qemu_img(*arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None) -> None:
+    execute(["qemu-img", *arguments], timeout=_DEADLINE, env=env)

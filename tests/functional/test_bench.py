@@ -1,6 +1,7 @@
 """The bench measures what it says; how fast anything is, is no matter of tests."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,18 +16,28 @@ MIB = 1024 * 1024
 VIRTUAL_BYTES = 128 * MIB
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> dict[str, dict]:
-    """Run one quick case, and give its rows by tool."""
-    path = tmp_path_factory.mktemp("bench")
+def measure(case: str, path: Path) -> list[dict]:
+    """Run one quick case, and give its rows."""
     printed = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", printed.append)
-        options = ["--quick", "--json", "--repeat", "1", "--only", CASE, "--dir", str(path)]
+        options = ["--quick", "--json", "--repeat", "1", "--only", case, "--dir", str(path)]
         assert main(options) == 0
     assert not list(path.iterdir())
     (text,) = printed
-    return {row["tool"]: row for row in json.loads(text)}
+    return json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory) -> dict[str, dict]:
+    """Run the case, and give its rows by tool."""
+    return {row["tool"]: row for row in measure(CASE, tmp_path_factory.mktemp("bench"))}
+
+
+def test_more_nodes_than_are_written_to_at_once(tmp_path):
+    rows = measure("nodes", tmp_path)
+    assert [row["nodes"] for row in rows] == [1, 2, 12]
+    assert all(row["wire_bytes"] > row["nodes"] * VIRTUAL_BYTES / 10 for row in rows)
 
 
 def test_all_tools_stand_side_by_side(rows):
