@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ilo_emulator import xmldata
 from ilo_emulator.ilo import Ilo
+from ilo_emulator.profile import Ribcl
 from ilo_emulator.rest.resources import ROOT
 from ilo_emulator.rest.service import Request, RestService
 from ilo_emulator.ribcl.session import answer
@@ -33,7 +34,8 @@ class IloServer:
     def application(self) -> web.Application:
         """Make the web application."""
         application = web.Application()
-        application.router.add_post("/ribcl", self._ribcl)
+        if self._ilo.profile.ribcl is not Ribcl.ABSENT:
+            application.router.add_post("/ribcl", self._ribcl)
         application.router.add_get("/xmldata", self._xmldata)
         if self._ilo.profile.rest:
             application.router.add_route("*", f"{ROOT}{{rest:(/.*)?}}", self._serve_rest)
