@@ -1,12 +1,12 @@
 """Server generations, as data.
 
 Facts: HPE iLO 4 Scripting and Command Line Guide; python-hpilo's test captures; HPE's iLO RESTful
-API documents for iLO 4, 5, 6 and 7, and the samples that proliantutils is tested with. How many
-sessions an iLO bears is not documented.
+API documents for iLO 4, 5, 6 and 7 and its client ilorest, and the samples that proliantutils is
+tested with. How many sessions an iLO bears is not documented.
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ilo_emulator.firmware import BootMode
 from ilo_emulator.state import BootDevice
@@ -30,7 +30,6 @@ _RESETS = ("On", "ForceOff", "ForceRestart", "Nmi", "PushPowerButton")
 _LATER_RESETS = ("On", "ForceOff", "GracefulShutdown", *_RESETS[2:])
 _OEM_INSERT = ("Image", "Certificate", "Intent", "Signature", "WriteProtected")
 _INSERT = ("Image", "Inserted", "WriteProtected")
-_LATER_INSERT = (*_INSERT, "TransferProtocolType")
 
 
 class Ribcl(enum.Enum):
@@ -38,6 +37,14 @@ class Ribcl(enum.Enum):
 
     ENABLED = enum.auto()
     DISABLED = enum.auto()
+    ABSENT = enum.auto()
+
+
+class Rest(enum.Enum):
+    """What an iLO answers on ``/rest/v1``: all of it, where it has moved to, or nothing."""
+
+    SERVED = enum.auto()
+    MOVED = enum.auto()
     ABSENT = enum.auto()
 
 
@@ -62,6 +69,8 @@ class Redfish:
     :ivar server_header: as its web server names itself.
     :ivar needs_slash: paths without a slash at the end are redirected (308).
     :ivar standard_settings: BIOS settings and Secure Boot are the standard's, not HPE's own.
+    :ivar own_boot_order: it has HPE's own resource of the boot order.
+    :ivar lists_targets: it lists the targets of a boot override.
     :ivar virtual_media_type: the schema of virtual media.
     :ivar insert: the parameters of the standard's action to insert virtual media; empty for an iLO
         without the standard's actions.
@@ -79,6 +88,8 @@ class Redfish:
     virtual_media_type: str
     insert: tuple[str, ...]
     oem_insert: tuple[str, ...]
+    own_boot_order: bool = True
+    lists_targets: bool = True
     sessions: int = 32
 
 
@@ -95,7 +106,7 @@ class Profile:
     :ivar unlicensed: the licence type of a server without one.
     :ivar boot_modes: those that it can boot in; it is delivered in the first.
     :ivar ribcl: whether it speaks RIBCL.
-    :ivar rest: whether it answers on ``/rest/v1``.
+    :ivar rest: what it answers on ``/rest/v1``.
     :ivar redfish: how it answers on ``/redfish/v1``, ``None``: it does not.
     :ivar boot_order: the persistent boot order that it is delivered with.
     """
@@ -114,7 +125,7 @@ class Profile:
     boot_order: tuple[BootDevice, ...]
     ribcl: Ribcl = Ribcl.ENABLED
     ribcl_version: str = "2.23"
-    rest: bool = False
+    rest: Rest = Rest.ABSENT
     redfish: Redfish | None = None
 
     @property
@@ -123,155 +134,125 @@ class Profile:
         return BootMode.UEFI in self.boot_modes
 
 
-PROFILES = {
-    profile.name: profile
-    for profile in (
-        Profile(
-            name="ilo4-gen8",
-            model="ProLiant DL380p Gen8",
-            manufacturer="HP",
-            management_processor="iLO4",
-            processor_title="Integrated Lights-Out 4 (iLO 4)",
-            firmware_version="2.55",
-            firmware_date="Aug 16 2017",
-            rom_version="P70 08/02/2014",
-            licensed="iLO 4 Advanced",
-            unlicensed="iLO 4 Standard",
-            boot_modes=(BootMode.LEGACY,),
-            boot_order=_BIOS_ORDER,
-        ),
-        Profile(
-            name="ilo4-gen9",
-            model="ProLiant DL380 Gen9",
-            manufacturer="HP",
-            management_processor="iLO4",
-            processor_title="Integrated Lights-Out 4 (iLO 4)",
-            firmware_version="2.70",
-            firmware_date="May 07 2019",
-            rom_version="P89 v2.76 (10/21/2019)",
-            licensed="iLO 4 Advanced",
-            unlicensed="iLO 4 Standard",
-            boot_modes=(BootMode.LEGACY, BootMode.UEFI),
-            boot_order=_BIOS_ORDER,
-            rest=True,
-            redfish=Redfish(
-                oem="Hp",
-                manager_type="iLO 4",
-                server_header="HP-iLO-Server/1.30",
-                registries=Registries("Base.0.10", "iLO.0.10", legacy=True),
-                needs_slash=False,
-                standard_settings=False,
-                reset_types=_RESETS,
-                virtual_media_type="VirtualMedia.1.0.0.VirtualMedia",
-                insert=(),
-                oem_insert=("Image",),
-            ),
-        ),
-        Profile(
-            name="ilo5-early",
-            model="ProLiant DL380 Gen10",
-            manufacturer="HPE",
-            management_processor="iLO5",
-            processor_title="Integrated Lights-Out 5 (iLO 5)",
-            firmware_version="1.15",
-            firmware_date="Jun 05 2017",
-            rom_version="U30 v1.00 (03/11/2017)",
-            licensed="iLO Advanced",
-            unlicensed="iLO Standard",
-            boot_modes=(BootMode.UEFI, BootMode.LEGACY),
-            boot_order=_UEFI_ORDER,
-            redfish=Redfish(
-                oem="Hpe",
-                manager_type="iLO 5",
-                server_header="HPE-iLO-Server/1.30",
-                registries=Registries("Base.1.0", "iLO.2.0"),
-                needs_slash=True,
-                standard_settings=True,
-                reset_types=_RESETS,
-                virtual_media_type="VirtualMedia.v1_0_0.VirtualMedia",
-                insert=(),
-                oem_insert=("Image",),
-            ),
-        ),
-        Profile(
-            name="ilo5",
-            model="ProLiant DL380 Gen10",
-            manufacturer="HPE",
-            management_processor="iLO5",
-            processor_title="Integrated Lights-Out 5 (iLO 5)",
-            firmware_version="2.30",
-            firmware_date="Aug 24 2020",
-            rom_version="U30 v2.36 (07/16/2020)",
-            licensed="iLO Advanced",
-            unlicensed="iLO Standard",
-            boot_modes=(BootMode.UEFI, BootMode.LEGACY),
-            boot_order=_UEFI_ORDER,
-            redfish=Redfish(
-                oem="Hpe",
-                manager_type="iLO 5",
-                server_header="HPE-iLO-Server/1.30",
-                registries=Registries("Base.1.4", "iLO.2.8"),
-                needs_slash=False,
-                standard_settings=True,
-                reset_types=_LATER_RESETS,
-                virtual_media_type="VirtualMedia.v1_2_0.VirtualMedia",
-                insert=_INSERT,
-                oem_insert=_OEM_INSERT,
-            ),
-        ),
-        Profile(
-            name="ilo6",
-            model="ProLiant DL380 Gen11",
-            manufacturer="HPE",
-            management_processor="iLO6",
-            processor_title="Integrated Lights-Out 6 (iLO 6)",
-            firmware_version="1.11",
-            firmware_date="Dec 12 2022",
-            rom_version="U54 v1.20 (12/12/2022)",
-            licensed="iLO Advanced",
-            unlicensed="iLO Standard",
-            boot_modes=(BootMode.UEFI,),
-            boot_order=_UEFI_ORDER,
-            ribcl=Ribcl.DISABLED,
-            redfish=Redfish(
-                oem="Hpe",
-                manager_type="iLO 6",
-                server_header="HPE-iLO-Server/1.30",
-                registries=Registries("Base.1.12", "iLO.2.18"),
-                needs_slash=False,
-                standard_settings=True,
-                reset_types=_LATER_RESETS,
-                virtual_media_type="VirtualMedia.v1_3_0.VirtualMedia",
-                insert=_LATER_INSERT,
-                oem_insert=_OEM_INSERT,
-            ),
-        ),
-        Profile(
-            name="ilo7",
-            model="HPE ProLiant Compute DL380 Gen12",
-            manufacturer="HPE",
-            management_processor="iLO7",
-            processor_title="Integrated Lights-Out 7 (iLO 7)",
-            firmware_version="1.13",
-            firmware_date="Mar 31 2025",
-            rom_version="U68 v1.30 (03/14/2025)",
-            licensed="iLO Advanced",
-            unlicensed="iLO Standard",
-            boot_modes=(BootMode.UEFI,),
-            boot_order=_UEFI_ORDER,
-            ribcl=Ribcl.ABSENT,
-            redfish=Redfish(
-                oem="Hpe",
-                manager_type="iLO 7",
-                server_header="HPE-iLO-Server/1.30",
-                registries=Registries("Base.1.18", "iLO.2.33"),
-                needs_slash=False,
-                standard_settings=True,
-                reset_types=_LATER_RESETS,
-                virtual_media_type="VirtualMedia.v1_3_0.VirtualMedia",
-                insert=_LATER_INSERT,
-                oem_insert=_OEM_INSERT,
-            ),
-        ),
-    )
-}
+_GEN8 = Profile(
+    name="ilo4-gen8",
+    model="ProLiant DL380p Gen8",
+    manufacturer="HP",
+    management_processor="iLO4",
+    processor_title="Integrated Lights-Out 4 (iLO 4)",
+    firmware_version="2.55",
+    firmware_date="Aug 16 2017",
+    rom_version="P70 08/02/2014",
+    licensed="iLO 4 Advanced",
+    unlicensed="iLO 4 Standard",
+    boot_modes=(BootMode.LEGACY,),
+    boot_order=_BIOS_ORDER,
+)
+_GEN9 = replace(
+    _GEN8,
+    name="ilo4-gen9",
+    model="ProLiant DL380 Gen9",
+    firmware_version="2.70",
+    firmware_date="May 07 2019",
+    rom_version="P89 v2.76 (10/21/2019)",
+    boot_modes=(BootMode.LEGACY, BootMode.UEFI),
+    rest=Rest.SERVED,
+    redfish=Redfish(
+        oem="Hp",
+        manager_type="iLO 4",
+        server_header="HP-iLO-Server/1.30",
+        registries=Registries("Base.0.10", "iLO.0.10", legacy=True),
+        needs_slash=False,
+        standard_settings=False,
+        own_boot_order=False,
+        reset_types=_RESETS,
+        virtual_media_type="VirtualMedia.1.0.0.VirtualMedia",
+        insert=(),
+        oem_insert=("Image",),
+    ),
+)
+_EARLY_REDFISH = Redfish(
+    oem="Hpe",
+    manager_type="iLO 5",
+    server_header="HPE-iLO-Server/1.30",
+    registries=Registries("Base.1.0", "iLO.2.0"),
+    needs_slash=True,
+    standard_settings=True,
+    reset_types=_RESETS,
+    virtual_media_type="VirtualMedia.v1_0_0.VirtualMedia",
+    insert=(),
+    oem_insert=("Image",),
+)
+_REDFISH = replace(
+    _EARLY_REDFISH,
+    registries=Registries("Base.1.4", "iLO.2.8"),
+    needs_slash=False,
+    reset_types=_LATER_RESETS,
+    virtual_media_type="VirtualMedia.v1_2_0.VirtualMedia",
+    insert=_INSERT,
+    oem_insert=_OEM_INSERT,
+)
+_ILO5_EARLY = Profile(
+    name="ilo5-early",
+    model="ProLiant DL380 Gen10",
+    manufacturer="HPE",
+    management_processor="iLO5",
+    processor_title="Integrated Lights-Out 5 (iLO 5)",
+    firmware_version="1.15",
+    firmware_date="Jun 05 2017",
+    rom_version="U30 v1.00 (03/11/2017)",
+    licensed="iLO Advanced",
+    unlicensed="iLO Standard",
+    boot_modes=(BootMode.UEFI, BootMode.LEGACY),
+    boot_order=_UEFI_ORDER,
+    rest=Rest.MOVED,
+    redfish=_EARLY_REDFISH,
+)
+_ILO5 = replace(
+    _ILO5_EARLY,
+    name="ilo5",
+    firmware_version="2.30",
+    firmware_date="Aug 24 2020",
+    rom_version="U30 v2.36 (07/16/2020)",
+    redfish=_REDFISH,
+)
+_ILO6_REDFISH = replace(
+    _REDFISH,
+    manager_type="iLO 6",
+    registries=Registries("Base.1.12", "iLO.2.15"),
+    virtual_media_type="VirtualMedia.v1_3_0.VirtualMedia",
+    insert=(*_INSERT, "TransferProtocolType"),
+)
+_ILO6 = replace(
+    _ILO5,
+    name="ilo6",
+    model="ProLiant DL380 Gen11",
+    management_processor="iLO6",
+    processor_title="Integrated Lights-Out 6 (iLO 6)",
+    firmware_version="1.11",
+    firmware_date="Dec 12 2022",
+    rom_version="U54 v1.20 (12/12/2022)",
+    boot_modes=(BootMode.UEFI,),
+    ribcl=Ribcl.DISABLED,
+    redfish=_ILO6_REDFISH,
+)
+_ILO7 = replace(
+    _ILO6,
+    name="ilo7",
+    model="HPE ProLiant Compute DL380 Gen12",
+    management_processor="iLO7",
+    processor_title="Integrated Lights-Out 7 (iLO 7)",
+    firmware_version="1.13",
+    firmware_date="Mar 31 2025",
+    rom_version="U68 v1.30 (03/14/2025)",
+    ribcl=Ribcl.ABSENT,
+    redfish=replace(
+        _ILO6_REDFISH,
+        manager_type="iLO 7",
+        registries=Registries("Base.1.18", "iLO.2.31"),
+        own_boot_order=False,
+        lists_targets=False,
+    ),
+)
+
+PROFILES = {profile.name: profile for profile in (_GEN8, _GEN9, _ILO5_EARLY, _ILO5, _ILO6, _ILO7)}

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from ilo_emulator import xmldata
 from ilo_emulator.ilo import Ilo
-from ilo_emulator.profile import Redfish, Ribcl
+from ilo_emulator.profile import Redfish, Rest, Ribcl
+from ilo_emulator.redfish.service import RedfishService
 from ilo_emulator.rest import resources
 from ilo_emulator.rest.message import Reply, Request
 from ilo_emulator.rest.service import Service
@@ -46,10 +47,13 @@ class IloServer:
     def _add_services(self, application: web.Application, facts: Redfish) -> None:
         """Add the REST services, which have their sessions in common."""
         sessions = Sessions(self._ilo.server, facts.sessions)
-        if self._ilo.profile.rest:
-            tree, place = resources.TREE, resources.SESSIONS
-            rest = Service(self._ilo, tree, sessions, place, facts.registries)
-            self._add(application, "rest/v1", rest.answer, facts)
+        redfish = RedfishService(self._ilo, sessions)
+        tree, place = resources.TREE, resources.SESSIONS
+        rest = Service(self._ilo, tree, sessions, place, facts.registries)
+        answers = {Rest.SERVED: rest.answer, Rest.MOVED: redfish.redirect}
+        self._add(application, "redfish", redfish.answer, facts)
+        if self._ilo.profile.rest in answers:
+            self._add(application, "rest/v1", answers[self._ilo.profile.rest], facts)
 
     def _add(
         self, application: web.Application, root: str, answer: _Answer, facts: Redfish
@@ -62,7 +66,9 @@ class IloServer:
             await self._hesitate(request)
             given = {name.lower(): value for name, value in request.headers.items()}
             reply = await answer(Request(request.method, request.path, given, body))
-            response = web.StreamResponse(status=reply.status, headers=headers | reply.headers)
+            response = web.StreamResponse(
+                status=reply.status, headers={**headers, **reply.headers}
+            )
             return await self._send(request, response, json.dumps(reply.document).encode())
 
         application.router.add_route("*", f"/{{path:(?i:{root})(/.*)?}}", serve)

@@ -48,6 +48,7 @@ class Message:
 
 SUCCESS = Message(HTTPStatus.OK, BASE, "Success")
 CREATED = Message(HTTPStatus.CREATED, BASE, "Created")
+SESSION_TERMINATED = Message(HTTPStatus.OK, BASE, "SessionTerminated")
 RESET_REQUIRED = Message(HTTPStatus.OK, ILO, "SystemResetRequired")
 
 

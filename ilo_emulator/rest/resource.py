@@ -9,6 +9,7 @@ from typing import Any
 
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.rest.message import ILO, SUCCESS, Document, Message, Problem
+from ilo_emulator.state import PostInProgress
 
 Read = Callable[[Ilo], Document]
 Change = Callable[[Ilo, Any], Awaitable[None]]
@@ -50,7 +51,10 @@ class Resource:
                 raise not_writable(name.rpartition("/")[2])
         for name, change in self.changes.items():
             if name in given:
-                await change(ilo, given[name])
+                try:
+                    await change(ilo, given[name])
+                except PostInProgress:
+                    raise in_post(name.rpartition("/")[2]) from None
 
     def _leaves(self, values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
         for name, value in values.items():
@@ -72,6 +76,11 @@ def not_writable(name: str) -> Problem:
 def not_in_list(value: object, name: str) -> Problem:
     """Make the problem that a property cannot have a value."""
     return Problem("PropertyValueNotInList", str(value), name)
+
+
+def in_post(name: str) -> Problem:
+    """Make the problem that a property cannot change while the server is in POST."""
+    return Problem("UnableToModifyDuringSystemPOST", name, registry=ILO)
 
 
 def read_object(body: bytes) -> Document:

@@ -9,6 +9,7 @@ from ilo_emulator.rest.message import (
     BASE,
     CREATED,
     ILO,
+    SESSION_TERMINATED,
     SUCCESS,
     Message,
     Problem,
@@ -19,20 +20,20 @@ from ilo_emulator.rest.message import (
 from ilo_emulator.rest.resource import Resource, Tree, check_etag, etag, read_object
 from ilo_emulator.rest.sessions import Sessions, TooManySessions
 
+_BAD, _FAILED = HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR
 # The registries' names of what can go wrong (HPE's iLO RESTful API, "Error messages"). Those for a
-# wrong ETag, too many sessions and a body that is no JSON are the standard's: what an iLO says
-# there is not known to us.
+# wrong ETag and a body that does not say that it is JSON are our own.
 _MESSAGES: dict[type[state.Refusal], Message] = {
     refusal: Message(status, registry, name)
     for refusal, status, registry, name in (
-        (state.InvalidValue, 400, BASE, "PropertyValueNotInList"),
-        (state.NotInLegacyMode, 400, ILO, "UnsupportedOperationInLegacyBootMode"),
-        (state.PostInProgress, 400, ILO, "UnableToModifyDuringSystemPOST"),
-        (state.LicenseMissing, 400, ILO, "LicenseKeyRequired"),
-        (state.DriveOccupied, 400, ILO, "MaxVirtualMediaConnectionEstablished"),
-        (state.NoMedium, 400, ILO, "NoVirtualMediaConnectionAvailable"),
-        (state.ServerIsOff, 400, ILO, "InvalidOperationForSystemState"),
-        (state.MachineFailed, 500, BASE, "InternalError"),
+        (state.InvalidValue, _BAD, BASE, "PropertyValueNotInList"),
+        (state.NotInLegacyMode, _BAD, ILO, "UnsupportedOperationInLegacyBootMode"),
+        (state.PostInProgress, _BAD, ILO, "UnableToModifyDuringSystemPOST"),
+        (state.LicenseMissing, _BAD, ILO, "LicenseKeyRequired"),
+        (state.DriveOccupied, _BAD, ILO, "MaxVirtualMediaConnectionEstablished"),
+        (state.NoMedium, _BAD, ILO, "NoVirtualMediaConnectionAvailable"),
+        (state.ServerIsOff, _BAD, ILO, "InvalidOperationForSystemState"),
+        (state.MachineFailed, _FAILED, BASE, "InternalError"),
     )
 }
 
@@ -69,8 +70,11 @@ class Service:
         resource = self._tree.get(path)
         if not (resource and resource.public) and not self._sessions.may(request):
             raise Problem("NoValidSession", status=HTTPStatus.UNAUTHORIZED)
-        if request.method == "DELETE" and path.startswith(f"{self._place.lower()}/"):
-            return self._log_out(path.rpartition("/")[2])
+        place, _, name = path.rpartition("/")
+        if place == self._place.lower() and name in self._sessions.names():
+            resource = self._session(name)
+            if request.method == "DELETE":
+                return self._log_out(name)
         if resource is None:
             raise Problem("ResourceMissingAtURI", request.path, status=HTTPStatus.NOT_FOUND)
         return await self._use(resource, request)
@@ -109,10 +113,19 @@ class Service:
         place = f"https://{request.headers.get('host', '')}{self._place}/{name}/"
         return self._say(CREATED, {"X-Auth-Token": token, "Location": place})
 
+    def _session(self, name: str) -> Resource:
+        document = {
+            "@odata.id": f"{self._place}/{name}",
+            "@odata.type": "#Session.v1_0_0.Session",
+            "Id": name,
+            "Name": "User Session",
+            "UserName": self._ilo.server.username,
+        }
+        return Resource(lambda _: document)
+
     def _log_out(self, name: str) -> Reply:
-        if not self._sessions.end(name):
-            raise Problem("ResourceMissingAtURI", name, status=HTTPStatus.NOT_FOUND)
-        return self._say(SUCCESS)
+        self._sessions.end(name)
+        return self._say(SESSION_TERMINATED)
 
     def _say(self, message: Message, headers: dict[str, str] | None = None) -> Reply:
         return Reply(message.status, written(message, self._registries), headers or {})

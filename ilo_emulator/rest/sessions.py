@@ -56,9 +56,9 @@ class Sessions:
         self._sessions[name] = _Session(token, self._clock())
         return name, token
 
-    def end(self, name: str) -> bool:
-        """End a session; tell whether there was one of that name."""
-        return self._sessions.pop(name, None) is not None
+    def end(self, name: str) -> None:
+        """End a session."""
+        del self._sessions[name]
 
     def clear(self) -> None:
         """End all sessions."""

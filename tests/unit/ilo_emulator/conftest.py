@@ -1,6 +1,7 @@
 """Emulated iLOs with machines of paper, listening for real."""
 
 import asyncio
+import base64
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -44,6 +45,20 @@ port = 0
 password = "{PASSWORD}"
 generation = "%s"
 """
+
+
+def login(password: str = PASSWORD, scheme: str = "Basic") -> dict[str, str]:
+    """Write the headers of a login."""
+    encoded = base64.b64encode(f"Administrator:{password}".encode()).decode()
+    return {"Authorization": f"{scheme} {encoded}"}
+
+
+def message(document: dict[str, Any]) -> str:
+    """Read the message of a Redfish reply, which has this form always."""
+    assert document["error"]["code"] == "iLO.0.10.ExtendedInfo"
+    [entry] = document["error"]["@Message.ExtendedInfo"]
+    name: str = entry.get("MessageId") or entry["MessageID"]
+    return name
 
 
 @dataclass(frozen=True)
@@ -124,6 +139,13 @@ class Lab:
             allow_redirects=False,
         ) as reply:
             return reply.status, await reply.json(), reply.headers
+
+    async def redfish(
+        self, method: str, path: str, body: object = None, server: str = "ilo5", **headers: str
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Call a Redfish service, logged in; the path begins after ``/redfish/v1``."""
+        data = b"" if body is None else body
+        return await self.rest(method, f"/redfish/v1{path}", data, server, **login(), **headers)
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Call the control API."""

@@ -1,20 +1,13 @@
 """iLO 4's REST service, where clients of old and new meet it."""
 
-import base64
-
 import pytest
 from yarl import URL
 
-from tests.unit.ilo_emulator.conftest import PASSWORD, Lab
+from tests.unit.ilo_emulator.conftest import PASSWORD, Lab, login
 
 SYSTEM = "/rest/v1/Systems/1"
 SECURE_BOOT = f"{SYSTEM}/SecureBoot"
 SETTINGS = "/rest/v1/systems/1/bios/Settings"
-
-
-def login(password: str = PASSWORD, scheme: str = "Basic") -> dict[str, str]:
-    encoded = base64.b64encode(f"Administrator:{password}".encode()).decode()
-    return {"Authorization": f"{scheme} {encoded}"}
 
 
 def message(document: dict) -> str:
