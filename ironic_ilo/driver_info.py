@@ -13,7 +13,7 @@ from ironic.common.i18n import _
 from ironic.conf import CONF
 from oslo_utils import strutils, uuidutils
 
-from ironic_ilo import conf
+from ironic_ilo import bmc, conf
 from ironic_ilo.bmc.types import Access
 
 conf.register_opts(CONF)
@@ -64,6 +64,15 @@ class DeployProperties:
 
     deploy_iso: str
     iscsi_portal: str | None
+
+
+def connect(node: Any) -> bmc.Bmc:
+    """Make the door to a node's iLO, to be used in a ``with``.
+
+    :raises Error: see ``bmc.connect``.
+    :raises MissingParameterValue, InvalidParameterValue: see ``parse_access``.
+    """
+    return bmc.connect(parse_access(node))
 
 
 def parse_access(node: Any) -> Access:

@@ -2,7 +2,8 @@
 
 import enum
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 
 class PowerState(enum.StrEnum):
@@ -101,7 +102,24 @@ class Bmc(Protocol):
 
     Methods that change something are idempotent, retry refusals during POST for
     ``Access.busy_timeout`` seconds, and return once a read-back shows the change.
+
+    It is a context manager, since iLOs that speak Redfish have few sessions: the first method
+    logs in, and the end of the ``with`` logs out. It belongs to one thread.
     """
+
+    def __enter__(self) -> Self:
+        """Begin to use it."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Log out."""
+
+    def close(self) -> None:
+        """Log out; the next method logs in again. Whether the iLO takes it is only logged."""
 
     def product(self) -> Product:
         """Tell what answers: model, management processor, firmware, licence."""
