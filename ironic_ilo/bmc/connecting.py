@@ -1,6 +1,6 @@
 """Makes the door to an iLO."""
 
-from ironic_ilo.bmc.https import Endpoint, make_context
+from ironic_ilo.bmc.https import make_endpoint
 from ironic_ilo.bmc.ribcl import RibclBmc
 from ironic_ilo.bmc.types import Access, Bmc
 
@@ -10,9 +10,5 @@ def connect(access: Access) -> Bmc:
 
     :raises InvalidInput: the CA file, the user name or the password cannot be used.
     """
-    host = f"[{access.address}]" if ":" in access.address else access.address
-    name = f"iLO {host}:{access.port}"
-    endpoint = Endpoint(
-        access.address, access.port, make_context(access.verify_ca), access.timeout
-    )
-    return RibclBmc(name, access, endpoint)
+    endpoint = make_endpoint(access)
+    return RibclBmc(f"iLO {endpoint.authority}", access, endpoint)

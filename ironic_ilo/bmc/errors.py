@@ -1,7 +1,7 @@
 """Everything that can go wrong at an iLO, translated once into this package's errors.
 
-Of the texts of libraries only those that cannot hold a secret are shown: proliantutils and the
-HTTP libraries put URLs into theirs. An iLO's own words arrive here free of secrets already.
+Of the texts of libraries only those that cannot hold a secret are shown: proliantutils, sushy and
+the HTTP libraries put URLs into theirs. An iLO's own words arrive here free of secrets already.
 """
 
 import http.client
@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 from proliantutils import exception as proliant
+from sushy import exceptions as sushy
 
 from ironic_ilo.bmc.https import AnswerError
+from ironic_ilo.bmc.messages import RestRefusalError
 from ironic_ilo.exception import (
     BmcBusy,
     BmcError,
@@ -52,8 +54,8 @@ _CHECK_TLS = (
     "recent enough for TLS 1.2."
 )
 _CHECK_PEER = (
-    "Check that `ilo_address` and `client_port` in driver_info are those of an iLO 4, and that "
-    "its RIBCL (XML over HTTPS) is enabled."
+    "Check that `ilo_address` and `client_port` in driver_info are those of an iLO, and that its "
+    "RIBCL (XML over HTTPS, iLO 4) or Redfish (iLO 5 and newer) service is enabled."
 )
 _CHECK_LOGIN = "Check `ilo_username` and `ilo_password` in driver_info."
 _CHECK_PRIVILEGE = "Give the account of `ilo_username` the privilege that is missing."
@@ -62,6 +64,8 @@ _CHECK_FIRMWARE = "Check the server's generation, and update the iLO's firmware.
 _CHECK_BOOT_MODE = (
     "Put the server into UEFI mode ('baremetal node boot mode set <node> uefi') and start it once."
 )
+_CHECK_MEDIA = "Enable virtual media in the iLO's access settings."
+_CHECK_SESSIONS = "End sessions that nobody needs in the iLO's session list, or reset the iLO."
 _CHECK_LOG = "Look into the iLO's event log."
 _WAIT = "Let the server finish its POST, then try again."
 
@@ -87,19 +91,6 @@ class RefusalError(Exception):
     def means_empty_drive(self) -> bool:
         """Whether there was no image in the drive."""
         return self.status == _NO_IMAGE
-
-
-class RestRefusalError(Exception):
-    """A REST request that an iLO answered with an HTTP status other than success.
-
-    :ivar messages: the names of its messages, such as ``LicenseKeyRequired``; none when the
-        body is not one of HPE's.
-    """
-
-    def __init__(self, status: int, messages: list[str]) -> None:
-        super().__init__(status, messages)
-        self.status = status
-        self.messages = messages
 
 
 @contextmanager
@@ -144,13 +135,22 @@ def _judge(refusal: RefusalError) -> tuple[type[BmcError], str]:
 _REST_MESSAGES: dict[str | int, tuple[type[BmcError], str]] = {
     "NoValidSession": (BmcLoginFailed, _CHECK_LOGIN),
     "UnauthorizedLoginAttempt": (BmcLoginFailed, _CHECK_LOGIN),
+    "LoginAttemptDelayed": (BmcLoginFailed, _CHECK_LOGIN),
+    "LoginAttemptDelayedSeconds": (BmcLoginFailed, _CHECK_LOGIN),
     "InsufficientPrivilege": (BmcError, _CHECK_PRIVILEGE),
     "LicenseKeyRequired": (BmcFeatureMissing, _CHECK_LICENSE),
     "UnsupportedOperationInLegacyBootMode": (BmcFeatureMissing, _CHECK_BOOT_MODE),
+    "UnsupportedOperation": (BmcFeatureMissing, _CHECK_FIRMWARE),
+    "ActionNotSupported": (BmcFeatureMissing, _CHECK_FIRMWARE),
+    "VirtualMediaIsDisabled": (BmcFeatureMissing, _CHECK_MEDIA),
     "UnableToModifyDuringSystemPOST": (BmcBusy, _WAIT),
+    "InvalidOperationForSystemState": (BmcBusy, _WAIT),
+    "ResourceNotReadyRetry": (BmcBusy, _WAIT),
+    "SessionLimitExceeded": (BmcBusy, _CHECK_SESSIONS),
     HTTPStatus.UNAUTHORIZED: (BmcLoginFailed, _CHECK_LOGIN),
     HTTPStatus.FORBIDDEN: (BmcError, _CHECK_PRIVILEGE),
     HTTPStatus.NOT_FOUND: (BmcFeatureMissing, _CHECK_FIRMWARE),
+    HTTPStatus.SERVICE_UNAVAILABLE: (BmcBusy, _WAIT),
 }
 
 
@@ -190,6 +190,10 @@ def _odd_words(error: Exception) -> str:
     return f"its answer is not what its documentation says ({type(error).__name__})"
 
 
+def _missing_words(error: Exception) -> str:
+    return f"it does not offer that ({type(error).__name__})"
+
+
 def _class_words(error: Exception) -> str:
     return f"proliantutils failed with {type(error).__name__}"
 
@@ -216,6 +220,15 @@ _MEANINGS = (
     _Meaning(
         proliant.IloCommandNotSupportedError, BmcFeatureMissing, _CHECK_FIRMWARE, _class_words
     ),
+    *(
+        _Meaning(missing, BmcFeatureMissing, _CHECK_FIRMWARE, _missing_words)
+        for missing in (
+            sushy.MissingActionError,
+            sushy.MissingAttributeError,
+            sushy.InvalidParameterValueError,
+        )
+    ),
+    _Meaning(sushy.SushyError, BmcUnreachable, _CHECK_PEER, _odd_words),
     _Meaning(proliant.ProliantUtilsException, BmcError, _CHECK_LOG, _class_words),
     _Meaning(proliant.InvalidInputError, BmcError, _CHECK_LOG, _class_words),
     # What proliantutils trips over when a reply lacks what it indexes, or is no XML.

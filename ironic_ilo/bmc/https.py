@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ironic_ilo.bmc.types import Access
 from ironic_ilo.bmc.waiting import Deadline
 from ironic_ilo.exception import InvalidInput
 
@@ -42,6 +43,21 @@ class Endpoint:
     port: int
     context: ssl.SSLContext
     timeout: float
+
+    @property
+    def authority(self) -> str:
+        """Write host and port as URLs do."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+def make_endpoint(access: Access) -> Endpoint:
+    """Find out how to speak to an iLO.
+
+    :raises InvalidInput: the CA file or directory cannot be used.
+    """
+    context = make_context(access.verify_ca)
+    return Endpoint(access.address, access.port, context, access.timeout)
 
 
 def make_context(verify_ca: bool | str) -> ssl.SSLContext:

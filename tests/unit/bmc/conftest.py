@@ -1,5 +1,6 @@
 """A scripted iLO, its certificate, and the access to it."""
 
+import dataclasses
 import datetime
 import ipaddress
 from collections.abc import Iterator
@@ -11,7 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ironic_ilo.bmc import Access
+from ironic_ilo.bmc import Access, Bmc
+from ironic_ilo.bmc.https import make_endpoint
+from ironic_ilo.bmc.redfish import RedfishBmc
+from tests.unit.bmc.redfish_ilo import RedfishIlo
 from tests.unit.bmc.scripted_ilo import ScriptedIlo
 
 PASSWORD = "canary-Pa$$w0rd"
@@ -57,3 +61,22 @@ def access(ilo: ScriptedIlo, certificate: Path) -> Access:
     return Access(
         "127.0.0.1", "admin", PASSWORD, ilo.port, verify_ca=str(certificate), timeout=20.0
     )
+
+
+@pytest.fixture
+def redfish_ilo(certificate: Path) -> Iterator[RedfishIlo]:
+    """An iLO 5 whose server is off, in UEFI mode; nobody may stay logged in when a test ends."""
+    server = RedfishIlo(certificate, ("admin", PASSWORD))
+    yield server
+    server.stop()
+    assert server.sessions == {}
+
+
+@pytest.fixture
+def redfish_access(redfish_ilo: RedfishIlo, access: Access) -> Access:
+    return dataclasses.replace(access, port=redfish_ilo.port)
+
+
+def open_redfish(access: Access) -> Bmc:
+    endpoint = make_endpoint(access)
+    return RedfishBmc(f"iLO {endpoint.authority}", access, endpoint)

@@ -14,7 +14,7 @@ from pathlib import Path
 _DOCUMENTS_BEFORE = 3
 _DOCUMENTS_AFTER = 3
 _COMMAND = re.compile(r'MODE="(?:read|write)">\s*<(\w+)')
-_REST = "/rest/v1/"
+_REST = ("/rest/v1/", "/redfish/")
 
 Behaviour = Callable[["Connection"], None]
 
@@ -35,9 +35,12 @@ def reply(payload: str = "", *, status: int = 0, message: str = "No error") -> s
 class Connection:
     """One accepted connection, after its request has been read."""
 
-    def __init__(self, tls: ssl.SSLSocket, command: str, ended: threading.Event) -> None:
+    def __init__(
+        self, tls: ssl.SSLSocket, command: str, body: str, ended: threading.Event
+    ) -> None:
         self.tls = tls
         self.command = command
+        self.body = body
         self.ended = ended
 
     def send(self, *parts: str) -> None:
@@ -161,7 +164,7 @@ class ScriptedIlo:
                 command = f"{method} {path}" if rest else _find_command(request)
                 self.requests.append(request)
                 self.commands.append(command)
-                self._next(command)(Connection(tls, command, self._ended))
+                self._next(command)(Connection(tls, command, request, self._ended))
 
     def _next(self, command: str) -> Behaviour:
         script = self._scripts.get(command) or [
