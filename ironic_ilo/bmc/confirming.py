@@ -4,12 +4,14 @@ import html
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar
 
+from ironic_ilo.bmc.detection import KNOWN
 from ironic_ilo.bmc.errors import translated
+from ironic_ilo.bmc.https import Endpoint
 from ironic_ilo.bmc.types import (
     Access,
     BootDevice,
@@ -21,7 +23,13 @@ from ironic_ilo.bmc.types import (
     SecureBoot,
 )
 from ironic_ilo.bmc.waiting import Deadline, pauses, poll
-from ironic_ilo.exception import BmcBusy, BmcFeatureMissing, BmcStateMismatch, InvalidInput
+from ironic_ilo.exception import (
+    BmcBusy,
+    BmcError,
+    BmcFeatureMissing,
+    BmcStateMismatch,
+    InvalidInput,
+)
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,9 +49,10 @@ class ConfirmingBmc(ABC):
     checking what came of it.
     """
 
-    def __init__(self, name: str, access: Access) -> None:
-        self._name = name
+    def __init__(self, access: Access, endpoint: Endpoint) -> None:
+        self._name = f"iLO {endpoint.authority}"
         self._access = access
+        self._endpoint = endpoint
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"
@@ -276,9 +285,16 @@ class ConfirmingBmc(ABC):
             else:
                 return
 
-    def _doing(self, action: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def _doing(self, action: str) -> Iterator[None]:
+        """Translate errors; whatever fails, it may be as another iLO stands there now."""
         LOG.debug("%s: %s", self._name, action)
-        return translated(self._name, action)
+        try:
+            with translated(self._name, action):
+                yield
+        except BmcError:
+            KNOWN.forget(self._endpoint.authority)
+            raise
 
 
 def shown(value: object) -> str:

@@ -161,6 +161,15 @@ def _from_rest_refusal(refusal: RestRefusalError, failure: str) -> BmcError:
     return error(f"{failure}: it says {words} (HTTP status {refusal.status})", hint=hint)
 
 
+def no_ilo(name: str) -> BmcUnreachable:
+    """Say that something answers which is nothing that is known."""
+    return BmcUnreachable(
+        f"{name}: it does not answer as an iLO 4, 5, 6 or 7 does, neither at /xmldata nor over "
+        "Redfish nor over RIBCL",
+        hint=_CHECK_PEER,
+    )
+
+
 class _Meaning(NamedTuple):
     """What a foreign error means here, and the words for it."""
 

@@ -43,9 +43,9 @@ class RedfishBmc(ConfirmingBmc):
     one-time device the server's own boot order is back.
     """
 
-    def __init__(self, name: str, access: Access, endpoint: Endpoint) -> None:
-        super().__init__(name, access)
-        self._session = RedfishSession(name, access, endpoint)
+    def __init__(self, access: Access, endpoint: Endpoint) -> None:
+        super().__init__(access, endpoint)
+        self._session = RedfishSession(self._name, access, endpoint)
         weakref.finalize(self, self._session.close)
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import sushy
 from requests.structures import CaseInsensitiveDict
@@ -22,7 +21,7 @@ from sushy.exceptions import MissingActionError
 from sushy.resources.manager.virtual_media import VirtualMedia, VirtualMediaCollection
 
 from ironic_ilo.bmc.errors import translated
-from ironic_ilo.bmc.https import AnswerError, Endpoint, Reply, exchange
+from ironic_ilo.bmc.https import AnswerError, Endpoint, Reply, follow, path_of
 from ironic_ilo.bmc.messages import refusal_of
 from ironic_ilo.bmc.redfish_replies import oem_of
 from ironic_ilo.bmc.types import Access, Device
@@ -30,9 +29,6 @@ from ironic_ilo.exception import BmcError
 
 LOG = logging.getLogger(__name__)
 
-# What iLO 5 before 1.40 answers to paths with a slash at their end; the method stays the same.
-_REDIRECTS = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
-_MOST_REDIRECTS = 3
 # A log out that is lost is no reason to wait longer: an iLO ends idle sessions by itself.
 _SECONDS_TO_LOG_OUT = 10.0
 _MEDIA_TYPES = {Device.FLOPPY: {"Floppy", "USBStick"}, Device.CDROM: {"CD", "DVD"}}
@@ -220,39 +216,14 @@ class _Connector(Connector):
         if method in ("POST", "PATCH"):
             headers["Content-Type"] = "application/json"
             body = json.dumps(data or {}).encode()  # a body is a must, even for an eject
-        target = _path_of(path)
-        for _ in range(_MOST_REDIRECTS):
-            LOG.debug("%s: %s %s", self._name, method, target)
-            reply = exchange(endpoint, method, target, headers, body)
-            if reply.status not in _REDIRECTS:
-                return reply
-            target = _follow(endpoint, target, reply.headers.get("location", ""))
-        raise AnswerError("redirected too often")
+        target = path_of(path)
+        LOG.debug("%s: %s %s", self._name, method, target)
+        return follow(endpoint, method, target, headers, body)
 
 
 def _check(reply: Reply) -> None:
     if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise refusal_of(reply)
-
-
-def _path_of(link: str) -> str:
-    """Reduce a link to a path: nothing but the iLO that was named is ever asked.
-
-    :raises AnswerError: it is none.
-    """
-    parts = urlsplit(link)
-    if not parts.path.startswith("/"):
-        raise AnswerError("a link without a path")
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
-
-
-def _follow(endpoint: Endpoint, target: str, location: str) -> str:
-    """Find out where a redirect leads, on the same iLO."""
-    here = urlsplit(urljoin(f"https://{endpoint.authority}", target))
-    there = urlsplit(urljoin(here.geturl(), location))
-    if (there.scheme, there.hostname, there.port or 443) != ("https", here.hostname, here.port):
-        raise AnswerError("a redirect to another server")
-    return _path_of(there.geturl())
 
 
 def _find_drives(drives: Sequence[Any]) -> dict[Device, str]:

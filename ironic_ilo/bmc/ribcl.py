@@ -27,10 +27,10 @@ class RibclBmc(ConfirmingBmc):
     :raises InvalidInput: RIBCL cannot carry the user name or the password.
     """
 
-    def __init__(self, name: str, access: Access, endpoint: Endpoint) -> None:
-        super().__init__(name, access)
-        self._session = RibclSession(name, access, endpoint)
-        self._rest = RestSession(name, access, endpoint)
+    def __init__(self, access: Access, endpoint: Endpoint) -> None:
+        super().__init__(access, endpoint)
+        self._session = RibclSession(self._name, access, endpoint)
+        self._rest = RestSession(self._name, access, endpoint)
 
     def close(self) -> None:
         """Do nothing: RIBCL knows no sessions."""

@@ -108,7 +108,7 @@ class Bmc(Protocol):
     """
 
     def __enter__(self) -> Self:
-        """Begin to use it."""
+        """Begin to use it: return it as it is."""
 
     def __exit__(
         self,

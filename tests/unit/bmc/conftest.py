@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ironic_ilo.bmc import Access, Bmc
-from ironic_ilo.bmc.https import make_endpoint
-from ironic_ilo.bmc.redfish import RedfishBmc
+from ironic_ilo.bmc import Access
+from ironic_ilo.bmc.detection import KNOWN
 from tests.unit.bmc.redfish_ilo import RedfishIlo
 from tests.unit.bmc.scripted_ilo import ScriptedIlo
 
@@ -48,6 +47,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_memory() -> None:
+    """What listened at a port in another test says nothing."""
+    KNOWN.clear()
+
+
 @pytest.fixture
 def ilo(certificate: Path) -> Iterator[ScriptedIlo]:
     server = ScriptedIlo(certificate)
@@ -75,8 +80,3 @@ def redfish_ilo(certificate: Path) -> Iterator[RedfishIlo]:
 @pytest.fixture
 def redfish_access(redfish_ilo: RedfishIlo, access: Access) -> Access:
     return dataclasses.replace(access, port=redfish_ilo.port)
-
-
-def open_redfish(access: Access) -> Bmc:
-    endpoint = make_endpoint(access)
-    return RedfishBmc(f"iLO {endpoint.authority}", access, endpoint)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from tests.unit.bmc.scripted_ilo import Behaviour, Connection, ScriptedIlo, raw
+from tests.unit.bmc.scripted_ilo import Behaviour, Connection, ScriptedIlo, not_found, raw, xmldata
 
 ROOT = "/redfish/v1"
 SESSIONS = f"{ROOT}/SessionService/Sessions"
@@ -171,12 +171,15 @@ class RedfishIlo(ScriptedIlo):
         self.sessions: dict[str, str] = {}
         self.logins = 0
         super().__init__(certificate)
+        self.xmldata = xmldata("Integrated Lights-Out 5 (iLO 5)", "1.40")
 
     def serve(self, connection: Connection) -> None:
         """Behave as usual, in the middle of a script."""
+        if " " not in connection.command:  # RIBCL
+            return not_found(connection)
         method, path = connection.command.split()
         answer = self._answer(method, path.rstrip("/"), connection.body)
-        answer(connection)
+        return answer(connection)
 
     def changes(self) -> list[str]:
         """List what was asked for but readings, logins and logouts."""
@@ -184,8 +187,7 @@ class RedfishIlo(ScriptedIlo):
         return [each for each in writes if SESSIONS not in each]
 
     def _next(self, command: str) -> Behaviour:
-        method, path = command.split()
-        plain = f"{method} {path.rstrip('/')}"
+        plain = command.rstrip("/")
         return super()._next(plain) if plain in self._scripts else self.serve
 
     def _answer(self, method: str, path: str, body: str) -> Behaviour:

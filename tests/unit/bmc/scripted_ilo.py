@@ -15,6 +15,7 @@ _DOCUMENTS_BEFORE = 3
 _DOCUMENTS_AFTER = 3
 _COMMAND = re.compile(r'MODE="(?:read|write)">\s*<(\w+)')
 _REST = ("/rest/v1/", "/redfish/")
+_XMLDATA = "/xmldata?item=all"
 
 Behaviour = Callable[["Connection"], None]
 
@@ -104,6 +105,17 @@ def slow(behaviour: Behaviour, *, seconds: float) -> Behaviour:
     return behave
 
 
+def xmldata(title: str = "Integrated Lights-Out 4 (iLO 4)", firmware: str = "2.55") -> Behaviour:
+    """Answer what an iLO says of itself to everyone."""
+    processor = f"<MP><ST>1</ST><PN>{title}</PN><FWRI>{firmware}</FWRI></MP>"
+    return raw(f'HTTP/1.1 200 OK\r\n\r\n<?xml version="1.0"?><RIMP>{processor}</RIMP>')
+
+
+def not_found(connection: Connection) -> None:
+    """Answer that there is nothing here."""
+    connection.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
 def drop(connection: Connection) -> None:
     """Break off in the middle of a reply."""
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", document())
@@ -114,6 +126,8 @@ class ScriptedIlo:
 
     :ivar requests: the bodies received.
     :ivar commands: the commands received: RIBCL's by name, REST's by method and path.
+    :ivar questions: how often it was asked what it is.
+    :ivar xmldata: what it answers then.
     :ivar headers: the headers of the last request, names in lower case.
     """
 
@@ -128,6 +142,8 @@ class ScriptedIlo:
         self.requests: list[str] = []
         self.commands: list[str] = []
         self.headers: dict[str, str] = {}
+        self.questions = 0
+        self.xmldata = xmldata()
         self._start(self._accept)
 
     def on(self, command: str, *behaviours: Behaviour) -> None:
@@ -160,6 +176,10 @@ class ScriptedIlo:
             with self._context.wrap_socket(plain, server_side=True) as tls:
                 line, self.headers, request = _read_request(tls)
                 method, path = line.split()[:2]
+                if path == _XMLDATA:
+                    self.questions += 1
+                    self.xmldata(Connection(tls, path, request, self._ended))
+                    return
                 rest = path.startswith(_REST)
                 command = f"{method} {path}" if rest else _find_command(request)
                 self.requests.append(request)

@@ -16,6 +16,7 @@ from ironic_ilo.bmc import (
     PowerState,
     Product,
     SecureBoot,
+    connect,
 )
 from ironic_ilo.exception import (
     BmcBusy,
@@ -25,7 +26,6 @@ from ironic_ilo.exception import (
     BmcUnreachable,
 )
 from tests.unit.bmc import redfish_ilo as documents
-from tests.unit.bmc.conftest import open_redfish
 from tests.unit.bmc.redfish_ilo import (
     BIOS,
     CD,
@@ -48,7 +48,7 @@ EJECT = f"POST {CD}/Actions/VirtualMedia.EjectMedia"
 
 @pytest.fixture
 def bmc(redfish_access: Access) -> Iterator[Bmc]:
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         yield bmc
 
 
@@ -104,7 +104,7 @@ def test_power_is_changed_only_when_it_has_to(redfish_ilo: RedfishIlo, bmc: Bmc)
 
 def test_a_power_change_that_never_shows(redfish_ilo: RedfishIlo, redfish_access: Access):
     redfish_ilo.on(f"POST {RESET}", refuse("Success", 200))
-    with open_redfish(hasty(redfish_access)) as bmc:
+    with connect(hasty(redfish_access)) as bmc:
         with pytest.raises(BmcStateMismatch, match=r"power on .* still shows off"):
             bmc.power_on()
 
@@ -128,7 +128,7 @@ def test_an_ilo_that_is_not_ready_for_a_power_change_is_asked_again(
 
 def test_an_ilo_that_never_gets_ready(redfish_ilo: RedfishIlo, redfish_access: Access):
     redfish_ilo.on(f"POST {RESET}", refuse("InvalidOperationForSystemState"))
-    with open_redfish(hasty(redfish_access)) as bmc:
+    with connect(hasty(redfish_access)) as bmc:
         started = time.monotonic()
         with pytest.raises(BmcBusy, match=r"InvalidOperation.*did so for 0\.4 s"):
             bmc.power_on()
@@ -249,7 +249,7 @@ def test_an_eject_that_shows_late(redfish_ilo: RedfishIlo, bmc: Bmc):
 def test_an_insert_that_is_only_claimed(redfish_ilo: RedfishIlo, redfish_access: Access, lie):
     shown = redfish(redfish_ilo.documents[CD] | lie)
     redfish_ilo.on(f"GET {CD}", *[redfish_ilo.serve] * 3, shown)
-    with open_redfish(hasty(redfish_access)) as bmc:
+    with connect(hasty(redfish_access)) as bmc:
         with pytest.raises(BmcStateMismatch, match="this image in CDROM was accepted") as caught:
             bmc.insert_media(Device.CDROM, URL)
     assert "192.0.2.1" not in str(caught.value)
@@ -257,7 +257,7 @@ def test_an_insert_that_is_only_claimed(redfish_ilo: RedfishIlo, redfish_access:
 
 def test_a_boot_option_that_does_not_stick(redfish_ilo: RedfishIlo, redfish_access: Access):
     redfish_ilo.on(f"PATCH {CD}", refuse("Success", 200))
-    with open_redfish(hasty(redfish_access)) as bmc:
+    with connect(hasty(redfish_access)) as bmc:
         with pytest.raises(BmcStateMismatch, match="boot once in CDROM"):
             bmc.insert_media(Device.CDROM, URL)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ironic_ilo.bmc import Access, BootDevice, Device, PowerState
+from ironic_ilo.bmc import Access, BootDevice, Device, PowerState, connect
 from ironic_ilo.exception import BmcBusy, BmcError, BmcLoginFailed, BmcUnreachable
-from tests.unit.bmc.conftest import PASSWORD, open_redfish
+from tests.unit.bmc.conftest import PASSWORD
 from tests.unit.bmc.redfish_ilo import (
     CD,
     DRIVES,
@@ -36,7 +36,7 @@ CANARIES = (PASSWORD, "nary", "192.0.2.1")
 
 
 def test_one_login_serves_all_and_is_ended(redfish_ilo: RedfishIlo, redfish_access: Access):
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         assert redfish_ilo.commands == []
         bmc.get_power_state()
         bmc.insert_media(Device.CDROM, URL)
@@ -46,13 +46,13 @@ def test_one_login_serves_all_and_is_ended(redfish_ilo: RedfishIlo, redfish_acce
 
 
 def test_nothing_is_sent_when_nothing_is_asked(redfish_ilo: RedfishIlo, redfish_access: Access):
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         bmc.close()
     assert redfish_ilo.commands == []
 
 
 def test_after_a_logout_comes_another_login(redfish_ilo: RedfishIlo, redfish_access: Access):
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         for _ in range(2):
             bmc.get_media_status(Device.CDROM)
             bmc.close()
@@ -63,24 +63,23 @@ def test_after_a_logout_comes_another_login(redfish_ilo: RedfishIlo, redfish_acc
 @pytest.mark.parametrize("behaviour", [drop, refuse("Whatever", 500), redfish([])])
 def test_a_failure_ends_the_session(redfish_ilo: RedfishIlo, redfish_access: Access, behaviour):
     redfish_ilo.on(f"GET {SYSTEM}", behaviour)
-    with pytest.raises(BmcError), open_redfish(redfish_access) as bmc:
+    with pytest.raises(BmcError), connect(redfish_access) as bmc:
         bmc.get_power_state()
     assert (redfish_ilo.logins, redfish_ilo.sessions) == (1, {})
 
 
 def test_a_door_that_nobody_knows_any_more_is_closed(redfish_ilo, redfish_access):
-    open_redfish(redfish_access).get_power_state()
+    connect(redfish_access).get_power_state()
     gc.collect()
     assert (redfish_ilo.logins, redfish_ilo.sessions) == (1, {})
 
 
 def test_the_end_of_the_process_ends_the_session(redfish_ilo: RedfishIlo, redfish_access: Access):
     script = f"""
-from tests.unit.bmc.conftest import open_redfish
-from ironic_ilo.bmc import Access
+from ironic_ilo.bmc import Access, connect
 access = Access("127.0.0.1", "admin", {PASSWORD!r}, {redfish_access.port},
                 verify_ca={str(redfish_access.verify_ca)!r})
-bmc = open_redfish(access)
+bmc = connect(access)
 bmc.get_power_state()
 raise SystemExit(3)
 """
@@ -92,7 +91,7 @@ raise SystemExit(3)
 def test_a_session_that_the_ilo_has_forgotten_is_renewed(
     redfish_ilo: RedfishIlo, redfish_access: Access
 ):
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         bmc.get_power_state()
         redfish_ilo.sessions.clear()  # as after a reset of the iLO
         assert bmc.get_power_state() is PowerState.OFF
@@ -101,7 +100,7 @@ def test_a_session_that_the_ilo_has_forgotten_is_renewed(
 
 def test_a_session_that_is_never_good_is_given_up(redfish_ilo, redfish_access: Access):
     redfish_ilo.on(f"GET {ROOT}/Systems", refuse("NoValidSession", 401))
-    with pytest.raises(BmcLoginFailed), open_redfish(redfish_access) as bmc:
+    with pytest.raises(BmcLoginFailed), connect(redfish_access) as bmc:
         bmc.get_power_state()
     assert redfish_ilo.logins == 2
     redfish_ilo.sessions.popitem()  # the one that it has called invalid, and so cannot be ended
@@ -111,7 +110,7 @@ def test_a_session_that_is_never_good_is_given_up(redfish_ilo, redfish_access: A
 def test_a_wrong_password_is_sent_once(redfish_ilo: RedfishIlo, redfish_access: Access, status):
     redfish_ilo.on(f"POST {SESSIONS}", refuse("UnauthorizedLoginAttempt", status))
     with pytest.raises(BmcLoginFailed, match="`ilo_username` and `ilo_password`"):
-        with open_redfish(redfish_access) as bmc:
+        with connect(redfish_access) as bmc:
             bmc.power_on()
     assert sum(PASSWORD in request for request in redfish_ilo.requests) == 1
     assert "authorization" not in redfish_ilo.headers
@@ -120,7 +119,7 @@ def test_a_wrong_password_is_sent_once(redfish_ilo: RedfishIlo, redfish_access: 
 def test_an_ilo_without_a_session_to_spare(redfish_ilo: RedfishIlo, redfish_access: Access):
     redfish_ilo.on(f"POST {SESSIONS}", refuse("SessionLimitExceeded", 503))
     with pytest.raises(BmcBusy, match="End sessions that nobody needs"):
-        with open_redfish(redfish_access) as bmc:
+        with connect(redfish_access) as bmc:
             bmc.get_power_state()
 
 
@@ -128,7 +127,7 @@ def test_an_ilo_without_a_session_to_spare(redfish_ilo: RedfishIlo, redfish_acce
 def test_a_login_without_a_token(redfish_ilo: RedfishIlo, redfish_access: Access, headers):
     redfish_ilo.on(f"POST {SESSIONS}", redfish(message("Created"), status=201, headers=headers))
     with pytest.raises(BmcUnreachable, match="MissingXAuthToken"):
-        with open_redfish(redfish_access) as bmc:
+        with connect(redfish_access) as bmc:
             bmc.get_power_state()
 
 
@@ -136,7 +135,7 @@ def test_an_ilo_that_does_not_take_the_logout(
     redfish_ilo: RedfishIlo, redfish_access: Access, caplog
 ):
     redfish_ilo.on(f"DELETE {SESSIONS}/admin1", refuse("Whatever", 500))
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         assert bmc.get_power_state() is PowerState.OFF
     assert "could not log out: it says Whatever" in caplog.text
     redfish_ilo.sessions.clear()
@@ -149,7 +148,7 @@ def test_an_ilo_that_does_not_take_the_logout(
 def test_a_password_arrives_as_it_is(redfish_ilo: RedfishIlo, redfish_access: Access, password):
     redfish_ilo.login = ("käse", password)
     access = dataclasses.replace(redfish_access, username="käse", password=password)
-    with open_redfish(access) as bmc:
+    with connect(access) as bmc:
         assert bmc.get_power_state() is PowerState.OFF
 
 
@@ -162,7 +161,7 @@ def test_a_password_arrives_as_it_is(redfish_ilo: RedfishIlo, redfish_access: Ac
 )
 @pytest.mark.parametrize("path", [ROOT, SYSTEM])
 def test_the_deadline_is_hard(redfish_ilo: RedfishIlo, redfish_access: Access, path, behaviour):
-    with open_redfish(dataclasses.replace(redfish_access, timeout=0.4)) as bmc:
+    with connect(dataclasses.replace(redfish_access, timeout=0.4)) as bmc:
         redfish_ilo.on(f"GET {path}", behaviour)
         started = time.monotonic()
         with pytest.raises(BmcUnreachable, match=r"within 0\.4 s"):
@@ -184,7 +183,7 @@ def test_the_deadline_is_hard(redfish_ilo: RedfishIlo, redfish_access: Access, p
 )
 def test_odd_answers_are_not_asked_for_again(redfish_ilo, redfish_access, behaviour, words):
     redfish_ilo.on(f"GET {SYSTEM}", behaviour)
-    with pytest.raises(BmcError, match=words) as caught, open_redfish(redfish_access) as bmc:
+    with pytest.raises(BmcError, match=words) as caught, connect(redfish_access) as bmc:
         bmc.get_power_state()
     assert str(caught.value).startswith(f"iLO 127.0.0.1:{redfish_ilo.port}: could not read the po")
     assert caught.value.hint
@@ -199,7 +198,7 @@ def test_a_redirect_to_the_form_without_a_slash_is_followed(redfish_ilo, redfish
         redfish_ilo.serve,
     )
     redfish_ilo.on(f"GET {DRIVES}", redirect(DRIVES), redfish_ilo.serve)
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         bmc.insert_media(Device.CDROM, URL)
         assert bmc.get_media_status(Device.CDROM).url == URL
 
@@ -217,13 +216,13 @@ def test_a_redirect_to_the_form_without_a_slash_is_followed(redfish_ilo, redfish
 )
 def test_other_redirects_are_not(redfish_ilo: RedfishIlo, redfish_access, location, words):
     redfish_ilo.on(f"GET {SYSTEM}", redirect(location))
-    with pytest.raises(BmcUnreachable, match=words), open_redfish(redfish_access) as bmc:
+    with pytest.raises(BmcUnreachable, match=words), connect(redfish_access) as bmc:
         bmc.get_power_state()
 
 
 def test_a_redirect_that_changes_the_method_is_not_followed(redfish_ilo, redfish_access):
     redfish_ilo.on(f"GET {SYSTEM}", redirect("/", 302))
-    with pytest.raises(BmcError, match="HTTP status 302"), open_redfish(redfish_access) as bmc:
+    with pytest.raises(BmcError, match="HTTP status 302"), connect(redfish_access) as bmc:
         bmc.get_power_state()
 
 
@@ -235,7 +234,7 @@ def test_links_lead_to_no_other_server(redfish_ilo: RedfishIlo, redfish_access: 
         redfish_ilo.documents[ROOT]["Systems"] = {
             "@odata.id": f"https://127.0.0.1:{port}{ROOT}/Systems"
         }
-        with open_redfish(redfish_access) as bmc:
+        with connect(redfish_access) as bmc:
             assert bmc.get_power_state() is PowerState.OFF
         with pytest.raises(TimeoutError):
             other.accept()
@@ -250,17 +249,17 @@ def test_the_environment_decides_nothing(
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         assert bmc.get_power_state() is PowerState.OFF
     assert "authorization" not in redfish_ilo.headers
 
 
 def test_a_certificate_is_verified_by_default(redfish_ilo: RedfishIlo, redfish_access: Access):
     with pytest.raises(BmcUnreachable, match=r"certificate.*`ilo_verify_ca`"):
-        with open_redfish(dataclasses.replace(redfish_access, verify_ca=True)) as bmc:
+        with connect(dataclasses.replace(redfish_access, verify_ca=True)) as bmc:
             bmc.get_power_state()
     assert redfish_ilo.requests == []
-    with open_redfish(dataclasses.replace(redfish_access, verify_ca=False)) as bmc:
+    with connect(dataclasses.replace(redfish_access, verify_ca=False)) as bmc:
         assert bmc.get_power_state() is PowerState.OFF
 
 
@@ -277,7 +276,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixt
 
 def test_a_success_is_logged_without_secrets(redfish_ilo, redfish_access, everything_logged):
     redfish_ilo.documents[CD] |= {"Inserted": True, "Image": f"{URL}?old"}
-    with open_redfish(redfish_access) as bmc:
+    with connect(redfish_access) as bmc:
         bmc.insert_media(Device.CDROM, URL)
         bmc.insert_media(Device.FLOPPY, URL)
         bmc.set_one_time_boot(BootDevice.CDROM)
@@ -326,7 +325,7 @@ def test_no_failure_tells(
 ):
     redfish_ilo.on(command, behaviour)
     hasty = dataclasses.replace(redfish_access, change_timeout=0.3, busy_timeout=0.3)
-    with open_redfish(hasty) as bmc:
+    with connect(hasty) as bmc:
         try:
             bmc.insert_media(Device.CDROM, URL)
         except BmcError as error:

@@ -190,9 +190,9 @@ def test_nobody_listens(access: Access):
     with pytest.raises(BmcUnreachable) as caught:
         connect(dataclasses.replace(access, port=port)).get_power_state()
     assert str(caught.value) == (
-        f"iLO 127.0.0.1:{port}: could not read the power state: the connection failed (Connection "
-        "refused). Check that the iLO has power and network, and `ilo_address` and `client_port` "
-        "in driver_info."
+        f"iLO 127.0.0.1:{port}: could not read what kind of iLO it is: the connection failed "
+        "(Connection refused). Check that the iLO has power and network, and `ilo_address` and "
+        "`client_port` in driver_info."
     )
 
 
