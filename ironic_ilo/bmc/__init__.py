@@ -15,6 +15,7 @@ from ironic_ilo.bmc.types import (
     PowerState,
     Product,
     SecureBoot,
+    TlsVersion,
 )
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "PowerState",
     "Product",
     "SecureBoot",
+    "TlsVersion",
     "connect",
 ]

@@ -50,8 +50,8 @@ _CHECK_CA = (
     "address that stands in it."
 )
 _CHECK_TLS = (
-    "Check that `client_port` in driver_info is the iLO's HTTPS port, and that its firmware is "
-    "recent enough for TLS 1.2."
+    "Check that `client_port` in driver_info is the iLO's HTTPS port. If its firmware is too old "
+    "for TLS 1.2, update it, or set `ilo_min_tls_version`."
 )
 _CHECK_PEER = (
     "Check that `ilo_address` and `client_port` in driver_info are those of an iLO, and that its "

@@ -18,10 +18,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ironic_ilo.bmc.types import Access
+from ironic_ilo.bmc.types import Access, TlsVersion
 from ironic_ilo.bmc.waiting import Deadline
 from ironic_ilo.exception import InvalidInput
 
+_TLS_VERSIONS = {
+    TlsVersion.TLS_1_0: ssl.TLSVersion.TLSv1,
+    TlsVersion.TLS_1_1: ssl.TLSVersion.TLSv1_1,
+    TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
+}
 # What iLO 5 before 1.40 answers to paths with a slash at their end; the method stays the same.
 _REDIRECTS = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
 _MOST_REDIRECTS = 3
@@ -61,6 +66,8 @@ def make_endpoint(access: Access) -> Endpoint:
     :raises InvalidInput: the CA file or directory cannot be used.
     """
     context = make_context(access.verify_ca)
+    if access.min_tls_version is not None:
+        _weaken(context, access.min_tls_version)
     return Endpoint(access.address, access.port, context, access.timeout)
 
 
@@ -181,6 +188,16 @@ def _verified(verify_ca: bool | str) -> ssl.SSLContext:
             f"The CA file {path} of ilo_verify_ca cannot be used: {error.strerror or error}",
             hint="Name a readable PEM file with the CA that signed the iLO's certificate.",
         ) from None
+
+
+def _weaken(context: ssl.SSLContext, oldest: TlsVersion) -> None:
+    """Take also what old firmware of iLO 4 speaks (ilo-protocol.md 1.7), for this iLO alone.
+
+    OpenSSL's security level 0 allows key exchange without forward secrecy, SHA-1, and RSA keys of
+    1024 bits. Suites without a certificate stay out, for they would make verifying one void.
+    """
+    context.minimum_version = _TLS_VERSIONS[oldest]
+    context.set_ciphers("DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0")
 
 
 class _BoundedSocket(ssl.SSLSocket):

@@ -41,6 +41,14 @@ class BootMode(enum.StrEnum):
     UEFI = "UEFI"
 
 
+class TlsVersion(enum.StrEnum):
+    """The oldest TLS that an iLO may speak, where it does not speak today's."""
+
+    TLS_1_0 = "1.0"
+    TLS_1_1 = "1.1"
+    TLS_1_2 = "1.2"
+
+
 @dataclass(frozen=True)
 class Access:
     """How to reach one iLO.
@@ -48,6 +56,8 @@ class Access:
     :ivar address: host name, IPv4 or IPv6 address without brackets.
     :ivar verify_ca: verify the certificate against the system's CAs (``True``), against this
         CA file or directory (a path), or not at all (``False``).
+    :ivar min_tls_version: accept TLS from this version on, with the key exchanges, ciphers and
+        signatures of its time; ``None``: what OpenSSL takes for secure.
     :ivar timeout: seconds for one exchange with the iLO, connecting included.
     :ivar power_timeout: seconds until a power change must be visible.
     :ivar change_timeout: seconds until any other change must be visible.
@@ -59,6 +69,7 @@ class Access:
     password: str = field(repr=False)
     port: int = 443
     verify_ca: bool | str = True
+    min_tls_version: TlsVersion | None = None
     timeout: float = 60.0
     power_timeout: float = 120.0
     change_timeout: float = 30.0

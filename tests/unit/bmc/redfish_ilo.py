@@ -165,12 +165,12 @@ class RedfishIlo(ScriptedIlo):
     :ivar sessions: the tokens of those that are logged in, by path.
     """
 
-    def __init__(self, certificate: Path, login: tuple[str, str]) -> None:
+    def __init__(self, certificate: Path, login: tuple[str, str], **listening: str) -> None:
         self.documents = copy.deepcopy(DOCUMENTS)
         self.login = login
         self.sessions: dict[str, str] = {}
         self.logins = 0
-        super().__init__(certificate)
+        super().__init__(certificate, **listening)
         self.xmldata = xmldata("Integrated Lights-Out 5 (iLO 5)", "1.40")
 
     def serve(self, connection: Connection) -> None:

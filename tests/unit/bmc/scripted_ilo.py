@@ -122,8 +122,9 @@ def drop(connection: Connection) -> None:
 
 
 class ScriptedIlo:
-    """Listens on 127.0.0.1 until ``stop()``; records the bodies that it gets.
+    """Listens at an address until ``stop()``; records the bodies that it gets.
 
+    :ivar context: its TLS settings, to be changed before it is used.
     :ivar requests: the bodies received.
     :ivar commands: the commands received: RIBCL's by name, REST's by method and path.
     :ivar questions: how often it was asked what it is.
@@ -131,10 +132,14 @@ class ScriptedIlo:
     :ivar headers: the headers of the last request, names in lower case.
     """
 
-    def __init__(self, certificate: Path) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(
+        self, certificate: Path, *, address: str = "127.0.0.1", ciphers: str = "DEFAULT"
+    ) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_ciphers(ciphers)
+        self.context.load_cert_chain(certificate)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self._ended = threading.Event()
         self._scripts: dict[str, list[Behaviour]] = {}
         self._threads: list[threading.Thread] = []
@@ -173,7 +178,7 @@ class ScriptedIlo:
     def _serve(self, plain: socket.socket) -> None:
         plain.settimeout(20)
         with suppress(OSError), plain:  # a client that has given up
-            with self._context.wrap_socket(plain, server_side=True) as tls:
+            with self.context.wrap_socket(plain, server_side=True) as tls:
                 line, self.headers, request = _read_request(tls)
                 method, path = line.split()[:2]
                 if path == _XMLDATA:
