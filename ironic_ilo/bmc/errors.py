@@ -36,7 +36,8 @@ _NOT_SUPPORTED = 0x003C
 _LOGIN_WORDS = re.compile("|".join(proliant.IloLoginFailError.messages), re.IGNORECASE)
 _LICENSE_WORDS = re.compile("licen[cs]e", re.IGNORECASE)
 _PRIVILEGE_WORDS = re.compile("privilege", re.IGNORECASE)
-_UNSUPPORTED_WORDS = re.compile("syntax error|not supported|is disabled", re.IGNORECASE)
+_UNSUPPORTED_WORDS = re.compile("syntax error|not supported", re.IGNORECASE)
+_DISABLED_WORDS = re.compile("is disabled", re.IGNORECASE)
 # Of a message's name; more than any has.
 _LONGEST_NAME = 100
 # POST is the power-on self-test, a word of its own and in capitals.
@@ -64,6 +65,7 @@ _CHECK_FIRMWARE = "Check the server's generation, and update the iLO's firmware.
 _CHECK_BOOT_MODE = (
     "Put the server into UEFI mode ('baremetal node boot mode set <node> uefi') and start it once."
 )
+_CHECK_RIBCL = "Enable RIBCL (XML over HTTPS) in the iLO's access settings."
 _CHECK_MEDIA = "Enable virtual media in the iLO's access settings."
 _CHECK_SESSIONS = "End sessions that nobody needs in the iLO's session list, or reset the iLO."
 _CHECK_LOG = "Look into the iLO's event log."
@@ -115,20 +117,23 @@ def _from_refusal(refusal: RefusalError, failure: str) -> BmcError:
     return error(f"{failure}: it says {refusal.text!r} (0x{refusal.status:04X})", hint=hint)
 
 
+# What a refusal over RIBCL is; the surest signs first.
+_JUDGEMENTS: tuple[tuple[Callable[[RefusalError], object], type[BmcError], str], ...] = (
+    (lambda it: it.status in _LOGIN_STATUSES, BmcLoginFailed, _CHECK_LOGIN),
+    (lambda it: _LOGIN_WORDS.match(it.text), BmcLoginFailed, _CHECK_LOGIN),
+    (lambda it: it.status == _NO_PRIVILEGE, BmcError, _CHECK_PRIVILEGE),
+    (lambda it: _PRIVILEGE_WORDS.search(it.text), BmcError, _CHECK_PRIVILEGE),
+    (lambda it: it.status == _LICENSE_KEY, BmcFeatureMissing, _CHECK_LICENSE),
+    (lambda it: _LICENSE_WORDS.search(it.text), BmcFeatureMissing, _CHECK_LICENSE),
+    (lambda it: _BUSY_WORDS.search(it.text), BmcBusy, _WAIT),
+    (lambda it: _DISABLED_WORDS.search(it.text), BmcFeatureMissing, _CHECK_RIBCL),
+    (lambda it: it.means_unsupported, BmcFeatureMissing, _CHECK_FIRMWARE),
+)
+
+
 def _judge(refusal: RefusalError) -> tuple[type[BmcError], str]:
-    """Tell what a refusal is; the surest signs first."""
-    text = refusal.text
-    if refusal.status in _LOGIN_STATUSES or _LOGIN_WORDS.match(text):
-        return BmcLoginFailed, _CHECK_LOGIN
-    if refusal.status == _NO_PRIVILEGE or _PRIVILEGE_WORDS.search(text):
-        return BmcError, _CHECK_PRIVILEGE
-    if refusal.status == _LICENSE_KEY or _LICENSE_WORDS.search(text):
-        return BmcFeatureMissing, _CHECK_LICENSE
-    if _BUSY_WORDS.search(text):
-        return BmcBusy, _WAIT
-    if refusal.means_unsupported:
-        return BmcFeatureMissing, _CHECK_FIRMWARE
-    return BmcError, _CHECK_LOG
+    fitting = ((error, hint) for fits, error, hint in _JUDGEMENTS if fits(refusal))
+    return next(fitting, (BmcError, _CHECK_LOG))
 
 
 # By the names of HPE's messages, else by the status.
@@ -147,6 +152,7 @@ _REST_MESSAGES: dict[str | int, tuple[type[BmcError], str]] = {
     "InvalidOperationForSystemState": (BmcBusy, _WAIT),
     "ResourceNotReadyRetry": (BmcBusy, _WAIT),
     "SessionLimitExceeded": (BmcBusy, _CHECK_SESSIONS),
+    "CreateLimitReachedForResource": (BmcBusy, _CHECK_SESSIONS),
     HTTPStatus.UNAUTHORIZED: (BmcLoginFailed, _CHECK_LOGIN),
     HTTPStatus.FORBIDDEN: (BmcError, _CHECK_PRIVILEGE),
     HTTPStatus.NOT_FOUND: (BmcFeatureMissing, _CHECK_FIRMWARE),

@@ -17,7 +17,7 @@ from ironic_ilo.bmc.detection import (
     parse_xmldata,
 )
 from ironic_ilo.bmc.https import Reply, make_endpoint
-from ironic_ilo.exception import BmcFeatureMissing, BmcLoginFailed, BmcUnreachable
+from ironic_ilo.exception import BmcLoginFailed, BmcUnreachable
 from tests.unit.bmc.conftest import PASSWORD
 from tests.unit.bmc.redfish_ilo import ROOT, SESSIONS, RedfishIlo, redfish, redirect, refuse
 from tests.unit.bmc.scripted_ilo import (
@@ -171,12 +171,6 @@ def test_a_silent_ilo_is_asked_but_once(ilo: ScriptedIlo, access: Access):
     with pytest.raises(BmcUnreachable, match=r"could not read what kind .* within 0\.4 s"):
         connect(dataclasses.replace(access, timeout=0.4))
     assert (ilo.questions, ilo.commands) == (1, [])
-
-
-def test_ribcl_that_is_switched_off(ilo: ScriptedIlo, access: Access):
-    ilo.on("GET_HOST_POWER_STATUS", answer(status=1, message="Error: RIBCLI is disabled."))
-    with pytest.raises(BmcFeatureMissing, match="RIBCLI is disabled"), connect(access) as bmc:
-        bmc.get_power_state()
 
 
 def test_a_wrong_password_is_tried_with_one_protocol(ilo, access, redfish_ilo, redfish_access):

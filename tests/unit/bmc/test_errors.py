@@ -117,6 +117,7 @@ def test_what_a_refusal_is(status, text, ours):
         (400, ["UnableToModifyDuringSystemPOST"], BmcBusy, "POST"),
         (400, ["ResourceNotReadyRetry"], BmcBusy, "POST"),
         (503, ["SessionLimitExceeded"], BmcBusy, "sessions"),
+        (400, ["CreateLimitReachedForResource"], BmcBusy, "sessions"),
         (400, ["Whatever"], BmcError, "event log"),
         (500, [], BmcError, "event log"),
     ],

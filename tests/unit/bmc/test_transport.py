@@ -226,8 +226,10 @@ def test_a_refused_login_is_final(ilo: ScriptedIlo, access: Access, status, mess
 
 def test_ribcl_that_is_switched_off(ilo: ScriptedIlo, access: Access):
     ilo.on("GET_HOST_POWER_STATUS", answer(status=1, message="Error: RIBCLI is disabled."))
-    with pytest.raises(BmcFeatureMissing, match="RIBCLI is disabled"):
-        connect(access).get_power_state()
+    ilo.on("GET_CURRENT_BOOT_MODE", answer(status=1, message="Error: RIBCLI is disabled."))
+    for read in (connect(access).get_power_state, connect(access).get_boot_mode):
+        with pytest.raises(BmcFeatureMissing, match=r"RIBCLI is disabled.*Enable RIBCL"):
+            read()
 
 
 def test_a_certificate_is_verified_by_default(ilo: ScriptedIlo, access: Access):
