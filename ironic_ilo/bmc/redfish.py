@@ -5,7 +5,7 @@ import weakref
 from sushy import BootSource, BootSourceOverrideEnabled, ResetType
 
 from ironic_ilo.bmc import redfish_replies as replies
-from ironic_ilo.bmc.confirming import ConfirmingBmc
+from ironic_ilo.bmc.confirming import ConfirmingBmc, shown
 from ironic_ilo.bmc.https import Endpoint
 from ironic_ilo.bmc.messages import RestRefusalError
 from ironic_ilo.bmc.redfish_session import RedfishSession
@@ -25,6 +25,7 @@ from ironic_ilo.exception import BmcFeatureMissing
 _INSERT = ("#VirtualMedia.InsertMedia", "#HpeiLOVirtualMedia.InsertVirtualMedia")
 _EJECT = ("#VirtualMedia.EjectMedia", "#HpeiLOVirtualMedia.EjectVirtualMedia")
 _BOOT_ONCE = "BootOnNextServerReset"
+_BOOT_MODES = {BootMode.LEGACY: "LegacyBios", BootMode.UEFI: "Uefi"}
 _BOOT_SOURCES = {
     BootDevice.CDROM: BootSource.CD,
     BootDevice.FLOPPY: BootSource.USB,
@@ -160,14 +161,15 @@ class RedfishBmc(ConfirmingBmc):
         self._session.system().set_system_boot_options(_BOOT_SOURCES[device], enabled)
 
     def _send_boot_mode(self, mode: BootMode) -> None:
-        bios = self._session.system().bios
-        values = {BootMode.LEGACY: "LegacyBios", BootMode.UEFI: "Uefi"}
-        if "BootMode" not in bios.attributes:
+        system = self._session.system()
+        bios = system.bios
+        supported = replies.parse_supported_boot_modes(system.json, bios.attributes)
+        if mode not in supported:
             raise BmcFeatureMissing(
-                f"{self._name}: the server has no boot mode but UEFI",
+                f"{self._name}: the server has no boot mode but {shown(supported)}",
                 hint="Change the capability boot_mode, or choose another node.",
             )
-        changes = {"BootMode": values[mode]}
+        changes = {"BootMode": _BOOT_MODES[mode]}
         if mode is BootMode.UEFI and "UefiOptimizedBoot" in bios.attributes:
             changes["UefiOptimizedBoot"] = "Enabled"  # UEFI mode needs it
         bios.set_attributes(changes)

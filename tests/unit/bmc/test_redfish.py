@@ -328,9 +328,11 @@ def test_a_server_with_uefi_alone(redfish_ilo: RedfishIlo, bmc: Bmc, attributes)
     bmc.set_pending_boot_mode(BootMode.UEFI)
 
 
-def test_a_boot_mode_that_the_server_has_not(redfish_ilo: RedfishIlo, bmc: Bmc):
+@pytest.mark.parametrize("attributes", [{}, {"BootMode": "Uefi"}])
+def test_a_boot_mode_that_the_server_has_not(redfish_ilo: RedfishIlo, bmc: Bmc, attributes):
+    redfish_ilo.documents[SYSTEM]["Oem"]["Hpe"]["Bios"]["UefiClass"] = 3
     for path in (BIOS, f"{BIOS}/settings"):
-        redfish_ilo.documents[path]["Attributes"] = {}
+        redfish_ilo.documents[path]["Attributes"] = attributes
     with pytest.raises(BmcFeatureMissing, match="no boot mode but UEFI"):
         bmc.set_pending_boot_mode(BootMode.LEGACY)
     assert redfish_ilo.changes() == []
