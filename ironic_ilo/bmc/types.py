@@ -91,7 +91,7 @@ class MediaStatus:
     """One virtual media drive, as the iLO reports it.
 
     :ivar connected: the server sees the drive now.
-    :ivar boot_once: the medium is connected at the next start of the server, for one boot.
+    :ivar boot_once: the medium is there at the next start of the server, for one boot.
     """
 
     inserted: bool
@@ -156,7 +156,8 @@ class Bmc(Protocol):
     def insert_media(self, device: Device, url: str) -> None:
         """Put an image into a drive, to be connected at the next start, for one boot.
 
-        An image already in the drive is ejected first.
+        An image already in the drive is ejected first. Over Redfish it is connected at once, and
+        a floppy until it is ejected.
         """
 
     def eject_media(self, device: Device) -> None:
