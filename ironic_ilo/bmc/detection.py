@@ -23,7 +23,8 @@ from ironic_ilo.bmc.https import AnswerError, Endpoint, Reply, exchange, follow
 
 _FIRST_WITH_REDFISH_ALONE = 5
 _GENERATION = re.compile(r"\biLO (\d+)")
-_XML_ERRORS = (ET.ParseError, RecursionError)
+# What parsing something else can end with.
+_ODD = (ET.ParseError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 # A login and a command are missing, so that nothing happens.
 _EMPTY_RIBCL = b'<?xml version="1.0"?>\r\n<RIBCL VERSION="2.0"></RIBCL>\r\n'
 
@@ -126,11 +127,10 @@ def parse_xmldata(reply: Reply) -> Identity | None:
     """Read ``/xmldata?item=all``; ``None``: it is something else."""
     try:
         document = ET.fromstring(reply.body)  # noqa: S314 - expat bounds what entities grow to
-    except _XML_ERRORS:
+        title, firmware = document.findtext("MP/PN", ""), document.findtext("MP/FWRI", "")
+        return _identity(title, firmware) if document.tag == "RIMP" else None
+    except _ODD:
         return None
-    if document.tag != "RIMP":
-        return None
-    return _identity(document.findtext("MP/PN", ""), document.findtext("MP/FWRI", ""))
 
 
 def parse_service_root(reply: Reply) -> Identity | None:
@@ -139,7 +139,7 @@ def parse_service_root(reply: Reply) -> Identity | None:
         oem = json.loads(reply.body)["Oem"]
         manager = (oem.get("Hpe") or oem["Hp"])["Manager"][0]
         return _identity(manager["ManagerType"], manager["ManagerFirmwareVersion"])
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except _ODD:
         return None
 
 

@@ -6,6 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ironic_ilo.bmc import Access, PowerState, connect
 from ironic_ilo.bmc.detection import (
@@ -76,7 +78,19 @@ def test_what_xmldata_says(title, firmware, identity):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "<html/>", "<RIMP>", "<RIMP/>", "hello", ENTITIES, "<a>" * 9]
+    "text",
+    [
+        "",
+        "<html/>",
+        "<RIMP>",
+        "<RIMP/>",
+        "hello",
+        '<?xml version="1.0" encoding="no-such-one"?><RIMP/>',
+        '<?xml version="1.0" encoding="utf-7"?><RIMP/>',
+        '<?xml version="1.0" encoding="shift-jis"?><RIMP/>',
+        pytest.param(f"<RIMP><MP><PN>iLO {'4' * 5000}</PN></MP></RIMP>", id="a long number"),
+        pytest.param(ENTITIES, id="entities"),
+    ],
 )
 def test_what_is_no_xmldata(text):
     started = time.monotonic()
@@ -99,6 +113,8 @@ def test_what_is_no_xmldata(text):
         (root("Hpe", [{"ManagerType": "Chassis Manager", "ManagerFirmwareVersion": "1"}]), None),
         (root("Hpe", []), None),
         (root("Dell", [{"ManagerType": "iLO 5"}]), None),
+        (root("Hpe", [{"ManagerType": 5, "ManagerFirmwareVersion": "1"}]), None),
+        pytest.param("[" * 100_000, None, id="nested deeply"),
         ('{"Oem": []}', None),
         ("[]", None),
         ("<html/>", None),
@@ -107,6 +123,12 @@ def test_what_is_no_xmldata(text):
 )
 def test_what_the_service_root_says(text, identity):
     assert parse_service_root(reply(text)) == identity
+
+
+@given(st.binary())
+def test_nothing_that_answers_breaks_it(content):
+    assert parse_xmldata(Reply(200, {}, content)) is None
+    assert parse_service_root(Reply(200, {}, content)) is None
 
 
 def test_an_ilo_4_is_spoken_to_over_ribcl(ilo: ScriptedIlo, access: Access):
