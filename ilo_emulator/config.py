@@ -155,13 +155,13 @@ def load(path: Path) -> Config:
 def _server(table: "_Table") -> ServerConfig:
     name = table.matching("name", _NAME, "letters, digits and inner dashes")
     table.place = f"server {name!r}"
-    boot_mode = BootMode[table.choice("boot_mode", "legacy", ("legacy", "uefi")).upper()]
+    generation, boot_mode = _generation(table)
     server = ServerConfig(
         name=name,
         listen=Endpoint(table.address("address"), table.integer("port", 443, _PORTS)),
         username=table.text("username", "Administrator"),
         password=_password(table),
-        profile=_profile(table, boot_mode),
+        profile=generation,
         boot_mode=boot_mode,
         secure_boot=_secure_boot(table, boot_mode),
         serial_number=table.text("serial_number", f"CZ{uuid5(_NAMESPACE, name).hex[:8].upper()}"),
@@ -172,10 +172,16 @@ def _server(table: "_Table") -> ServerConfig:
     return server
 
 
-def _profile(table: "_Table", boot_mode: BootMode) -> Profile:
-    """Choose the generation; by default the first that knows the boot mode."""
+def _generation(table: "_Table") -> tuple[Profile, BootMode]:
+    """Choose the generation and the boot mode, of which each has a default that suits the other.
+
+    Without a generation it is the first that knows the boot mode.
+    """
+    known = [each for each in PROFILES.values() if each.name == table.left.get("generation")]
+    default = (known or list(PROFILES.values()))[0].boot_modes[0].lower()
+    boot_mode = BootMode[table.choice("boot_mode", default, ("legacy", "uefi")).upper()]
     able = [each.name for each in PROFILES.values() if boot_mode in each.boot_modes]
-    return PROFILES[table.choice("generation", able[0], able)]
+    return PROFILES[table.choice("generation", able[0], able)], boot_mode
 
 
 def _secure_boot(table: "_Table", boot_mode: BootMode) -> bool:

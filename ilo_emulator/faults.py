@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MOST = 3600
+_MOST_BYTES = 1 << 40
 
 
 class InvalidFaultsError(ValueError):
@@ -21,7 +22,11 @@ class Faults:
     :ivar drop: it closes every connection in the middle of a reply.
     :ivar no_license: it has no licence for virtual media.
     :ivar post_refusals: how many changes of boot settings it refuses, as if it were in POST.
-    :ivar post_s: seconds after each start during which it refuses them.
+    :ivar post_s: seconds after each start that POST takes, during which it refuses them.
+    :ivar ribcl_disabled: it says to every RIBCL script that RIBCL is disabled.
+    :ivar eject_fails: it ejects no virtual media.
+    :ivar stale_inserted: seconds after an eject during which it still shows the medium.
+    :ivar media_rate: bytes per second at which virtual media come; 0: as fast as they can.
     """
 
     slow_s: float = 0.0
@@ -31,6 +36,10 @@ class Faults:
     no_license: bool = False
     post_refusals: int = 0
     post_s: float = 0.0
+    ribcl_disabled: bool = False
+    eject_fails: bool = False
+    stale_inserted: float = 0.0
+    media_rate: int = 0
 
     @classmethod
     def from_json(cls, body: object) -> "Faults":
@@ -54,5 +63,6 @@ def _check(name: str, value: object, wanted: type) -> None:
             raise InvalidFaultsError(f"{name} must be true or false")
         return
     allowed: tuple[type, ...] = (int,) if wanted is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, allowed) or not 0 <= value <= _MOST:  # type: ignore[operator]
-        raise InvalidFaultsError(f"{name} must be a number from 0 to {_MOST}")
+    most = _MOST_BYTES if name == "media_rate" else _MOST
+    if isinstance(value, bool) or not isinstance(value, allowed) or not 0 <= value <= most:  # type: ignore[operator]
+        raise InvalidFaultsError(f"{name} must be a number from 0 to {most}")

@@ -1,10 +1,11 @@
 """One emulated iLO: its state, the machine behind it, and the faults asked for.
 
-Protocol rooms (RIBCL today) translate requests into calls of ``Ilo`` and its ``Refusal`` into
-their own errors.
+Protocol rooms (RIBCL, REST, Redfish) translate requests into calls of ``Ilo`` and its ``Refusal``
+into their own errors.
 """
 
 import asyncio
+import copy
 import logging
 import time
 from collections import deque
@@ -15,10 +16,12 @@ from ilo_emulator.config import ServerConfig
 from ilo_emulator.faults import Faults
 from ilo_emulator.firmware import BootMode, Firmware, FirmwarePlan, Keys
 from ilo_emulator.machine import GuestEvent, Machine
+from ilo_emulator.profile import Ribcl
 from ilo_emulator.state import (
     BootDevice,
     BootOption,
     Device,
+    Drive,
     IloState,
     InvalidValue,
     LicenseMissing,
@@ -68,6 +71,7 @@ class Ilo:
         self._faults = Faults()
         self._post_refusals_left = 0
         self._started_at = float("-inf")
+        self._ejected: dict[Device, tuple[Drive, float]] = {}
         self._lock = asyncio.Lock()
         self._events: set[asyncio.Task[None]] = set()
         self._machine: Machine | None = None
@@ -91,6 +95,25 @@ class Ilo:
     def faults(self, faults: Faults) -> None:
         self._faults = faults
         self._post_refusals_left = faults.post_refusals
+        self.machine.media_rate = faults.media_rate
+
+    @property
+    def ribcl(self) -> Ribcl:
+        """Whether it speaks RIBCL at present."""
+        disabled = self._faults.ribcl_disabled and self.profile.ribcl is Ribcl.ENABLED
+        return Ribcl.DISABLED if disabled else self.profile.ribcl
+
+    @property
+    def in_post(self) -> bool:
+        """Whether the server tests itself before it boots."""
+        return self.is_on and time.monotonic() < self._started_at + self._faults.post_s
+
+    def shown_drive(self, device: Device) -> Drive:
+        """Tell what it says of a drive, which may lag behind what it did."""
+        drive = self.state.drives[device]
+        ejected, at = self._ejected.get(device, (drive, float("-inf")))
+        is_stale = time.monotonic() < at + self._faults.stale_inserted
+        return ejected if is_stale and drive.url is None else drive
 
     @property
     def license_type(self) -> str:
@@ -124,11 +147,22 @@ class Ilo:
             else:
                 await self._start()
 
+    async def shut_down(self) -> None:
+        """Ask the running system to power off."""
+        async with self._lock:
+            self._check_power()
+            await self.machine.press_power_button()
+
+    async def interrupt(self) -> None:
+        """Send the running system a non-maskable interrupt."""
+        async with self._lock:
+            self._check_power()
+            await self.machine.inject_nmi()
+
     async def reset(self) -> None:
         """Start a running server anew. In-band resets come to the same."""
         async with self._lock:
-            if not self.is_on:
-                raise ServerIsOff("Server is currently powered off.")
+            self._check_power()
             await self._restart()
 
     async def cold_boot(self) -> None:
@@ -143,11 +177,24 @@ class Ilo:
         async with self._lock:
             self.state.insert(device, url)
 
+    async def attach_image(self, device: Device, url: str, *, protected: bool) -> None:
+        """Put an image into a drive and show it to the server now and at each start."""
+        self._check_license()
+        async with self._lock:
+            self.state.insert(device, url)
+            self.state.attach(device)
+            self.state.set_write_protect(device, protected=protected)
+            await self._show_media()
+
     async def eject(self, device: Device) -> None:
         """Empty a drive."""
         self._check_license()
+        if self._faults.eject_fails:
+            raise MachineFailed("The Virtual Media drive could not be ejected.")
         async with self._lock:
+            ejected = copy.copy(self.state.drives[device])
             self.state.eject(device)
+            self._ejected[device] = (ejected, time.monotonic())
             await self._show_media()
 
     async def set_drive(self, device: Device, option: str, *, protected: bool | None) -> None:
@@ -177,6 +224,13 @@ class Ilo:
         self._check_post()
         async with self._lock:
             self.state.set_one_time_boot(device)
+
+    async def set_boot_override(self, device: BootDevice | None, *, once: bool) -> None:
+        """Choose what the next start, or each, boots from; ``None`` takes both choices back."""
+        self._check_post()
+        async with self._lock:
+            self.state.set_one_time_boot(device if once else None)
+            self.state.set_lasting_boot(None if once else device)
 
     async def set_boot_order(self, first: list[BootDevice]) -> None:
         """Move devices to the front of the persistent boot order."""
@@ -258,6 +312,10 @@ class Ilo:
         if self.is_on:
             await self.machine.set_media(self.state.connected_media())
 
+    def _check_power(self) -> None:
+        if not self.is_on:
+            raise ServerIsOff("Server is currently powered off.")
+
     def _check_license(self) -> None:
         if self._faults.no_license:
             raise LicenseMissing("This feature requires an iLO Advanced license.")
@@ -268,7 +326,7 @@ class Ilo:
         self._check_post()
 
     def _check_post(self) -> None:
-        in_post = self.is_on and time.monotonic() < self._started_at + self._faults.post_s
+        in_post = self.in_post
         if self._post_refusals_left > 0:
             self._post_refusals_left -= 1
             in_post = True

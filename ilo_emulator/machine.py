@@ -20,9 +20,13 @@ GuestEventHandler = Callable[[GuestEvent], None]
 
 
 class Machine(Protocol):
-    """A machine. One caller at a time; methods raise ``MachineFailed``."""
+    """A machine. One caller at a time; methods raise ``MachineFailed``.
+
+    :ivar media_rate: bytes per second at which virtual media come; 0: as fast as they can.
+    """
 
     console_log: Path | None
+    media_rate: int
 
     async def start(self, plan: BootPlan) -> BootDevice | None:
         """Start a machine that is off; tell what it boots from, or ``None`` for nothing."""
@@ -32,6 +36,9 @@ class Machine(Protocol):
 
     async def press_power_button(self) -> None:
         """Ask the running system to power off, through ACPI."""
+
+    async def inject_nmi(self) -> None:
+        """Send the running system a non-maskable interrupt."""
 
     async def set_media(self, media: dict[Device, str]) -> None:
         """Make the running system see these drives and no others."""
@@ -50,6 +57,7 @@ class PaperMachine:
     """Boots nothing; its system obeys the power button at once."""
 
     console_log: Path | None = None
+    media_rate = 0
 
     def __init__(self, on_guest_event: GuestEventHandler) -> None:
         self._on_guest_event = on_guest_event
@@ -64,6 +72,9 @@ class PaperMachine:
     async def press_power_button(self) -> None:
         """Power off as a system would."""
         self._on_guest_event(GuestEvent.POWER_OFF)
+
+    async def inject_nmi(self) -> None:
+        """Do nothing."""
 
     async def set_media(self, media: dict[Device, str]) -> None:
         """Do nothing."""

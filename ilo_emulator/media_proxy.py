@@ -5,6 +5,7 @@ command line, redirects and self-signed image servers work as they do with an iL
 that virtual media cost are counted.
 """
 
+import asyncio
 import base64
 import hmac
 import logging
@@ -37,12 +38,15 @@ class MediaProxy:
     :ivar password_file: what readers must know, readable by the owner alone: the floppy holds
         secrets, and other users of this machine can reach loopback.
     :ivar user: the name that goes with the password.
+    :ivar rate: bytes per second that all drives get together; 0: as many as they can.
     """
 
     user = "qemu"
 
     def __init__(self, password_file: Path) -> None:
         self.password_file = password_file
+        self.rate = 0
+        self._free_at = 0.0
         self._password = secrets.token_urlsafe()
         self._sources: dict[Device, str] = {}
         self._fetched = dict.fromkeys(Device, 0)
@@ -129,9 +133,17 @@ class MediaProxy:
             await response.prepare(request)
             async for piece in answer.content.iter_chunked(_PIECE):
                 self._fetched[device] += len(piece)
+                await self._pace(len(piece))
                 await response.write(piece)
             await response.write_eof()
             return response
+
+    async def _pace(self, size: int) -> None:
+        """Wait until so many bytes have come, one drive after the other."""
+        if self.rate:
+            now = asyncio.get_running_loop().time()
+            self._free_at = max(now, self._free_at) + size / self.rate
+            await asyncio.sleep(self._free_at - now)
 
     def _requested(self, request: web.Request) -> Device:
         credentials = base64.b64encode(f"{self.user}:{self._password}".encode())

@@ -89,6 +89,19 @@ class QemuMachine:
         """Ask the running system to power off, through ACPI."""
         await self._running().execute("system_powerdown")
 
+    async def inject_nmi(self) -> None:
+        """Send the running system a non-maskable interrupt, as the chassis' button does."""
+        await self._running().execute("inject-nmi")
+
+    @property
+    def media_rate(self) -> int:
+        """Bytes per second at which virtual media come; 0: as fast as they can."""
+        return self._proxy.rate
+
+    @media_rate.setter
+    def media_rate(self, rate: int) -> None:
+        self._proxy.rate = rate
+
     async def set_media(self, media: dict[Device, str]) -> None:
         """Plug and unplug USB drives until the guest sees these."""
         for device in Device:

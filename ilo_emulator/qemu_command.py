@@ -119,7 +119,11 @@ class Launch:
 
     def _smbios(self) -> str:
         profile, serial = self.server.profile, self.server.serial_number
-        values = {"manufacturer": "HP", "product": profile.model, "serial": serial}
+        values = {
+            "manufacturer": profile.manufacturer,
+            "product": profile.model,
+            "serial": serial,
+        }
         return ",".join(["type=1", *(f"{key}={_escaped(text)}" for key, text in values.items())])
 
     def _channels(self) -> Iterator[str]:

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
 from ilo_emulator import xmldata
 from ilo_emulator.ilo import Ilo
-from ilo_emulator.rest.resources import ROOT
-from ilo_emulator.rest.service import Request, RestService
+from ilo_emulator.profile import Redfish, Rest, Ribcl
+from ilo_emulator.redfish.service import RedfishService
+from ilo_emulator.rest import resources
+from ilo_emulator.rest.message import Reply, Request
+from ilo_emulator.rest.service import Service
+from ilo_emulator.rest.sessions import Sessions
 from ilo_emulator.ribcl.session import answer
 
 _HEADERS = {
@@ -17,10 +21,11 @@ _HEADERS = {
     "Cache-Control": "no-cache",
     "Expires": "Thu, 26 Oct 1995 00:00:00 GMT",
 }
-_REST_HEADERS = {"Server": "HP-iLO-Server/1.30", "Content-Type": "application/json"}
 # No multiple of a line's length: an iLO's chunks end in the middle of tags.
 _CHUNK = 199
 _POLL_SECONDS = 0.1
+
+_Answer = Callable[[Request], Awaitable[Reply]]
 
 
 class IloServer:
@@ -28,16 +33,45 @@ class IloServer:
 
     def __init__(self, ilo: Ilo) -> None:
         self._ilo = ilo
-        self._rest = RestService(ilo)
 
     def application(self) -> web.Application:
         """Make the web application."""
         application = web.Application()
-        application.router.add_post("/ribcl", self._ribcl)
+        if self._ilo.profile.ribcl is not Ribcl.ABSENT:
+            application.router.add_post("/ribcl", self._ribcl)
         application.router.add_get("/xmldata", self._xmldata)
-        if self._ilo.profile.rest:
-            application.router.add_route("*", f"{ROOT}{{rest:(/.*)?}}", self._serve_rest)
+        if self._ilo.profile.redfish is not None:
+            self._add_services(application, self._ilo.profile.redfish)
         return application
+
+    def _add_services(self, application: web.Application, facts: Redfish) -> None:
+        """Add the REST services, which have their sessions in common."""
+        sessions = Sessions(self._ilo.server, facts.sessions)
+        redfish = RedfishService(self._ilo, sessions)
+        tree, place = resources.TREE, resources.SESSIONS
+        rest = Service(self._ilo, tree, sessions, place, facts.registries)
+        answers = {Rest.SERVED: rest.answer, Rest.MOVED: redfish.redirect}
+        self._add(application, "redfish", redfish.answer, facts)
+        if self._ilo.profile.rest in answers:
+            self._add(application, "rest/v1", answers[self._ilo.profile.rest], facts)
+
+    def _add(
+        self, application: web.Application, root: str, answer: _Answer, facts: Redfish
+    ) -> None:
+        """Let a service answer to all below a path, whatever its letter case."""
+        headers = {"Server": facts.server_header, "Content-Type": "application/json"}
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            body = await request.read()
+            await self._hesitate(request)
+            given = {name.lower(): value for name, value in request.headers.items()}
+            reply = await answer(Request(request.method, request.path, given, body))
+            response = web.StreamResponse(
+                status=reply.status, headers={**headers, **reply.headers}
+            )
+            return await self._send(request, response, json.dumps(reply.document).encode())
+
+        application.router.add_route("*", f"/{{path:(?i:{root})(/.*)?}}", serve)
 
     async def _ribcl(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -52,16 +86,6 @@ class IloServer:
             raise web.HTTPNotFound
         document = documents[item](self._ilo).encode()
         return await self._send_xml(request, "application/xml", document)
-
-    async def _serve_rest(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        await self._hesitate(request)
-        asked = Request(request.method, request.path, request.headers, body)
-        reply = await self._rest.answer(asked)
-        response = web.StreamResponse(
-            status=reply.status, headers={**_REST_HEADERS, **reply.headers}
-        )
-        return await self._send(request, response, json.dumps(reply.document).encode())
 
     async def _hesitate(self, request: web.Request) -> None:
         """Apply the faults that keep a request from being carried out."""

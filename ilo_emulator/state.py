@@ -1,6 +1,7 @@
 """The state of an iLO and the rules by which it changes: no input, no output, no clock.
 
-Rules: HPE iLO 4 Scripting and Command Line Guide, SET_VM_STATUS and SET_ONE_TIME_BOOT.
+Rules: HPE iLO 4 Scripting and Command Line Guide, SET_VM_STATUS and SET_ONE_TIME_BOOT; HPE's iLO
+RESTful API documents, VirtualMedia and ComputerSystem.Boot.
 """
 
 import enum
@@ -77,19 +78,27 @@ class Drive:
 
     :ivar url: where the image is streamed from; ``None`` when the drive is empty.
     :ivar connected: the server sees the drive now.
+    :ivar lasting: the server sees it at each start until it is ejected, whatever its boot option:
+        so it is with what was inserted over REST, which knows of no boot options.
     :ivar started: a BOOT_ONCE medium has had its start.
     """
 
     url: str | None = field(default=None, repr=False)
     connected: bool = False
+    lasting: bool = False
     boot_option: BootOption = BootOption.NO_BOOT
     write_protect: bool = False
     started: bool = False
 
     def start(self) -> None:
         """Connect for this start of the server, or do not, as the boot option says."""
-        self.connected = self.boot_option is not BootOption.NO_BOOT
+        self.connected = self.lasting or self.boots
         self.started = self.boot_option is BootOption.BOOT_ONCE
+
+    @property
+    def boots(self) -> bool:
+        """Whether the server boots from it before it looks at its own boot order."""
+        return self.boot_option is not BootOption.NO_BOOT
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,7 @@ class IloState:
         self.drives = {device: Drive() for device in Device}
         self.boot_order = tuple(boot_order)
         self.one_time_boot: BootDevice | None = None
+        self.lasting_boot: BootDevice | None = None
 
     def insert(self, device: Device, url: str) -> None:
         """Put an image into an empty drive. The server does not see it yet."""
@@ -121,6 +131,11 @@ class IloState:
         if self.drives[device].url is not None:
             raise DriveOccupied("An image is already present in the Virtual Media drive.")
         self.drives[device] = Drive(url=url)
+
+    def attach(self, device: Device) -> None:
+        """Show a drive to the server now and at each start, to boot from in its order."""
+        drive = self._loaded(device)
+        drive.connected = drive.lasting = True
 
     def eject(self, device: Device) -> None:
         """Empty a drive; the server loses sight of it at once."""
@@ -141,7 +156,7 @@ class IloState:
     def disconnect(self, device: Device) -> None:
         """Take a drive from the server's sight now; the image stays in it."""
         self.set_boot_option(device, BootOption.NO_BOOT)
-        self.drives[device].connected = False
+        self.drives[device].connected = self.drives[device].lasting = False
 
     def set_write_protect(self, device: Device, *, protected: bool) -> None:
         """Set the drive's write protection."""
@@ -150,6 +165,10 @@ class IloState:
     def set_one_time_boot(self, device: BootDevice | None) -> None:
         """Choose what the next start, and only that one, boots from; ``None`` takes it back."""
         self.one_time_boot = device
+
+    def set_lasting_boot(self, device: BootDevice | None) -> None:
+        """Choose what each start boots from, before the boot order; ``None`` takes it back."""
+        self.lasting_boot = device
 
     def set_boot_order(self, first: Sequence[BootDevice]) -> None:
         """Move devices, in the order given, to the front of the persistent boot order."""
@@ -164,10 +183,12 @@ class IloState:
                 self.drives[device] = Drive()
             else:
                 drive.start()
-        chosen = [] if self.one_time_boot is None else [self.one_time_boot]
+        overrides = (self.one_time_boot, self.lasting_boot)
+        chosen = [device for device in overrides if device is not None]
         self.one_time_boot = None
         # A CD-ROM before a floppy: drivers use the floppy to carry parameters, not to boot.
-        booting = (BootDevice.CDROM, BootDevice.FLOPPY)
+        media = [BootDevice(each) for each in (Device.CDROM, Device.FLOPPY)]
+        booting = [each for each in media if self.drives[Device(each.value)].boots]
         tried = dict.fromkeys([*chosen, *booting, *self.boot_order])
         order = tuple(filter(self._is_present, tried))
         return BootPlan(order, self.connected_media(), self.firmware.start())

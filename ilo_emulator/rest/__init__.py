@@ -1,4 +1,5 @@
-"""iLO 4's REST service, ``/rest/v1`` (HPE iLO 4 REST API): boot mode and Secure Boot.
+"""The iLO's REST services: what all have in common, and iLO 4's ``/rest/v1``.
 
-Requests become calls of ``Ilo``; its ``Refusal`` becomes an error of HPE's.
+``/rest/v1`` (HPE iLO 4 REST API) has boot mode and Secure Boot here. Requests become calls of
+``Ilo``; its ``Refusal`` becomes an error of HPE's.
 """

@@ -1,148 +1,131 @@
 """A REST request from its parts to the parts of its reply: login, method, errors."""
 
-import base64
-import binascii
-import hmac
-import json
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
 
 from ilo_emulator import state
 from ilo_emulator.ilo import Ilo
-from ilo_emulator.rest import resources
+from ilo_emulator.profile import Registries
+from ilo_emulator.rest.message import (
+    BASE,
+    CREATED,
+    ILO,
+    SESSION_TERMINATED,
+    SUCCESS,
+    Message,
+    Problem,
+    Reply,
+    Request,
+    written,
+)
+from ilo_emulator.rest.resource import Resource, Tree, check_etag, etag, read_object
+from ilo_emulator.rest.sessions import Sessions, TooManySessions
 
-# The registry's names of what can go wrong (HPE iLO 4 REST API, "Error messages").
-_MESSAGES: dict[type[state.Refusal], str] = {
-    state.InvalidValue: "Base.0.10.PropertyValueNotInList",
-    state.NotInLegacyMode: "iLO.0.10.UnsupportedOperationInLegacyBootMode",
-    state.PostInProgress: "iLO.0.10.UnableToModifyDuringSystemPOST",
+_BAD, _FAILED = HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR
+# The registries' names of what can go wrong (HPE's iLO RESTful API, "Error messages"). Those for a
+# wrong ETag and a body that does not say that it is JSON are our own.
+_MESSAGES: dict[type[state.Refusal], Message] = {
+    refusal: Message(status, registry, name)
+    for refusal, status, registry, name in (
+        (state.InvalidValue, _BAD, BASE, "PropertyValueNotInList"),
+        (state.NotInLegacyMode, _BAD, ILO, "UnsupportedOperationInLegacyBootMode"),
+        (state.PostInProgress, _BAD, ILO, "UnableToModifyDuringSystemPOST"),
+        (state.LicenseMissing, _BAD, ILO, "LicenseKeyRequired"),
+        (state.DriveOccupied, _BAD, ILO, "MaxVirtualMediaConnectionEstablished"),
+        (state.NoMedium, _BAD, ILO, "NoVirtualMediaConnectionAvailable"),
+        (state.ServerIsOff, _BAD, ILO, "InvalidOperationForSystemState"),
+        (state.MachineFailed, _FAILED, BASE, "InternalError"),
+    )
 }
-_SUCCESS = "Base.0.10.Success"
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request. Header names are matched whatever their letter case."""
+class Service:
+    """The REST service of one iLO.
 
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    :param tree: the resources by their paths.
+    :param place: the path of the collection of sessions.
+    """
 
-
-@dataclass(frozen=True)
-class Reply:
-    """One reply; the document is sent as JSON."""
-
-    status: HTTPStatus
-    document: dict[str, Any]
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
-
-
-class RestService:
-    """The REST service of one iLO, and its sessions."""
-
-    def __init__(self, ilo: Ilo) -> None:
+    def __init__(
+        self, ilo: Ilo, tree: Tree, sessions: Sessions, place: str, registries: Registries
+    ) -> None:
         self._ilo = ilo
-        self._sessions: dict[str, str] = {}
+        self._tree = {path.lower(): resource for path, resource in tree.items()}
+        self._sessions = sessions
+        self._place = place
+        self._registries = registries
 
     async def answer(self, request: Request) -> Reply:
-        """Carry out a request."""
+        """Carry out a request; letter case of the path and a slash at its end do not matter."""
         self._ilo.record(f"{request.method} {request.path}")
-        place = request.path.rstrip("/").lower()
-        if request.method == "POST" and place == resources.SESSIONS.lower():
+        try:
+            return await self._answer(request, request.path.rstrip("/").lower())
+        except Problem as problem:
+            return self._say(problem.message)
+        except state.Refusal as refusal:
+            return self._say(_MESSAGES[type(refusal)])
+
+    async def _answer(self, request: Request, path: str) -> Reply:
+        if request.method == "POST" and path == self._place.lower():
             return self._log_in(request)
-        if not self._may(request):
-            return _message(HTTPStatus.UNAUTHORIZED, "Base.0.10.NoValidSession")
-        if request.method == "DELETE" and place.startswith(f"{resources.SESSIONS.lower()}/"):
-            return self._log_out(place.rpartition("/")[2])
-        resource = resources.find(request.path)
+        resource = self._tree.get(path)
+        if not (resource and resource.public) and not self._sessions.may(request):
+            raise Problem("NoValidSession", status=HTTPStatus.UNAUTHORIZED)
+        place, _, name = path.rpartition("/")
+        if place == self._place.lower() and name in self._sessions.names():
+            resource = self._session(name)
+            if request.method == "DELETE":
+                return self._log_out(name)
         if resource is None:
-            return _message(HTTPStatus.NOT_FOUND, "Base.0.10.MalformedURL")
+            raise Problem("ResourceMissingAtURI", request.path, status=HTTPStatus.NOT_FOUND)
         return await self._use(resource, request)
 
-    async def _use(self, resource: resources.Resource, request: Request) -> Reply:
-        if request.method == "GET":
-            allow = {"Allow": ", ".join(resource.methods)}
-            return Reply(HTTPStatus.OK, resource.read(self._ilo), allow)
+    async def _use(self, resource: Resource, request: Request) -> Reply:
         if request.method not in resource.methods:
-            return _message(HTTPStatus.METHOD_NOT_ALLOWED, "Base.0.10.ActionNotSupported")
-        try:
-            await resource.patch(self._ilo, _read_object(request.body))
-        except ValueError:
-            return _message(HTTPStatus.BAD_REQUEST, "Base.0.10.MalformedJSON")
-        except resources.UnknownProperty:
-            return _message(HTTPStatus.BAD_REQUEST, "Base.0.10.PropertyNotWritableOrUnknown")
-        except state.Refusal as refusal:
-            return _message(HTTPStatus.BAD_REQUEST, _MESSAGES[type(refusal)])
-        return _message(HTTPStatus.OK, _SUCCESS)
+            raise Problem("ActionNotSupported", status=HTTPStatus.METHOD_NOT_ALLOWED)
+        if request.method == "GET":
+            return self._show(resource)
+        values = read_object(request.body)
+        if request.method == "POST":
+            assert resource.act is not None  # noqa: S101 - as its methods say
+            await resource.act(self._ilo, values)
+            return self._say(SUCCESS)
+        assert resource.read is not None  # noqa: S101 - what can be changed can be read
+        check_etag(request.headers.get("if-match"), resource.read(self._ilo))
+        await resource.patch(self._ilo, values)
+        return self._say(resource.changed)
+
+    def _show(self, resource: Resource) -> Reply:
+        assert resource.read is not None  # noqa: S101 - as its methods say
+        document = resource.read(self._ilo)
+        tag = f'W/"{etag(document)}"'
+        headers = {"Allow": ", ".join(resource.methods), "ETag": tag}
+        return Reply(HTTPStatus.OK, {"@odata.etag": tag, **document}, headers)
 
     def _log_in(self, request: Request) -> Reply:
+        login = read_object(request.body)
+        if not self._sessions.knows(str(login.get("UserName")), str(login.get("Password"))):
+            raise Problem("UnauthorizedLoginAttempt", registry=ILO)
         try:
-            login = _read_object(request.body)
-        except ValueError:
-            return _message(HTTPStatus.BAD_REQUEST, "Base.0.10.MalformedJSON")
-        if not self._knows(str(login.get("UserName")), str(login.get("Password"))):
-            return _message(HTTPStatus.BAD_REQUEST, "iLO.0.10.UnauthorizedLoginAttempt")
-        name, token = secrets.token_hex(8), secrets.token_hex(16)
-        self._sessions[name] = token
-        headers = {"X-Auth-Token": token, "Location": f"{resources.SESSIONS}/{name}"}
-        return _message(HTTPStatus.CREATED, "Base.0.10.Created", headers)
+            name, token = self._sessions.open()
+        except TooManySessions:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            raise Problem("SessionLimitExceeded", status=status) from None
+        place = f"https://{request.headers.get('host', '')}{self._place}/{name}/"
+        return self._say(CREATED, {"X-Auth-Token": token, "Location": place})
+
+    def _session(self, name: str) -> Resource:
+        document = {
+            "@odata.id": f"{self._place}/{name}",
+            "@odata.type": "#Session.v1_0_0.Session",
+            "Id": name,
+            "Name": "User Session",
+            "UserName": self._ilo.server.username,
+        }
+        return Resource(lambda _: document)
 
     def _log_out(self, name: str) -> Reply:
-        if self._sessions.pop(name, None) is None:
-            return _message(HTTPStatus.NOT_FOUND, "Base.0.10.MalformedURL")
-        return _message(HTTPStatus.OK, _SUCCESS)
+        self._sessions.end(name)
+        return self._say(SESSION_TERMINATED)
 
-    def _may(self, request: Request) -> bool:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        token = headers.get("x-auth-token")
-        if token is not None:
-            return any(_same(token, known) for known in self._sessions.values())
-        scheme, _, encoded = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            username, _, password = base64.b64decode(encoded).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return False
-        return self._knows(username, password)
-
-    def _knows(self, username: str, password: str) -> bool:
-        server = self._ilo.server
-        return username == server.username and _same(password, server.password)
-
-
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
-
-
-def _read_object(body: bytes) -> dict[str, Any]:
-    """Read a JSON object.
-
-    :raises ValueError: it is none.
-    """
-    document = json.loads(body)
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one error for what is no object
-    return document
-
-
-def _message(status: HTTPStatus, name: str, headers: dict[str, str] | None = None) -> Reply:
-    """Write a message as iLO 4 does: for its older clients and for Redfish's at once."""
-    listed = [{"MessageID": name}]
-    error = {
-        "code": "iLO.0.10.ExtendedInfo",
-        "message": "See @Message.ExtendedInfo for more information.",
-        "@Message.ExtendedInfo": listed,
-    }
-    document = {
-        "Type": "ExtendedError.1.0.0",
-        "Name": "Extended Error Information",
-        "Messages": listed,
-        "error": error,
-    }
-    return Reply(status, document, headers or {})
+    def _say(self, message: Message, headers: dict[str, str] | None = None) -> Reply:
+        return Reply(message.status, written(message, self._registries), headers or {})

@@ -108,7 +108,7 @@ async def _get_all_licenses(ilo: Ilo, _command: Command) -> Document:
 @_command("GET_VM_STATUS", "RIB_INFO")
 async def _get_vm_status(ilo: Ilo, command: Command) -> Document:
     device = _device(command)
-    drive = ilo.state.drives[device]
+    drive = ilo.shown_drive(device)
     payload = tag(
         "GET_VM_STATUS",
         VM_APPLET="CONNECTED" if drive.connected else "DISCONNECTED",
@@ -253,8 +253,9 @@ async def _set_persistent_boot(ilo: Ilo, command: Command) -> Document:
 
 
 @_command("GET_SUPPORTED_BOOT_MODE", "SERVER_INFO")
-async def _get_supported_boot_mode(_ilo: Ilo, _command: Command) -> Document:
-    supported = value("SUPPORTED_BOOT_MODE", "LEGACY_UEFI")
+async def _get_supported_boot_mode(ilo: Ilo, _command: Command) -> Document:
+    both = len(ilo.profile.boot_modes) > 1
+    supported = value("SUPPORTED_BOOT_MODE", "LEGACY_UEFI" if both else "UEFI_ONLY")
     return Document(payload=tag("GET_SUPPORTED_BOOT_MODE", supported))
 
 

@@ -2,13 +2,9 @@
 
 import base64
 
+from ilo_emulator import hardware
 from ilo_emulator.config import ServerConfig
 from ilo_emulator.ribcl.reply import tag, value
-
-_PAPER_MEMORY_MIB = 16 * 1024
-_PAPER_DISK_GIB = 279
-_PAPER_CPUS = 8
-_PAPER_MAC = "52:54:00:00:00:01"
 
 
 def embedded_health(server: ServerConfig) -> str:
@@ -62,10 +58,8 @@ def _sensors() -> list[str]:
 
 
 def _parts(server: ServerConfig) -> list[str]:
-    qemu = server.qemu
-    cpus = qemu.cpus if qemu else _PAPER_CPUS
-    memory = (qemu.memory_mib if qemu else _PAPER_MEMORY_MIB) // 1024
-    disk = qemu.disks[0].size_gib if qemu else _PAPER_DISK_GIB
+    parts = hardware.of(server)
+    cpus, memory, disk = parts.cpus, parts.memory_mib // 1024, parts.disks_gib[0]
     processor = tag(
         "PROCESSOR",
         value("LABEL", "Proc 1"),
@@ -76,7 +70,7 @@ def _parts(server: ServerConfig) -> list[str]:
         "NIC",
         value("NETWORK_PORT", "Port 1"),
         value("LOCATION", "Embedded"),
-        value("MAC_ADDRESS", qemu.mac if qemu else _PAPER_MAC),
+        value("MAC_ADDRESS", parts.mac),
     )
     drive = tag("LOGICAL_DRIVE", value("LABEL", "01"), value("CAPACITY", f"{disk} GB"))
     summary = tag("CPU_1", value("TOTAL_MEMORY_SIZE", f"{memory} GB"))

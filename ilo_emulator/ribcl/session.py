@@ -3,12 +3,15 @@
 import hmac
 
 from ilo_emulator.ilo import Ilo
+from ilo_emulator.profile import Ribcl
 from ilo_emulator.ribcl.commands import SyntaxProblem, execute
 from ilo_emulator.ribcl.reply import DONE, Document, render, tag
 from ilo_emulator.ribcl.request import Login, MalformedRequest, Request, parse
 
 _LOGIN_FAILED = Document(0x005F, "Login failed.")
 _USER_UNKNOWN = Document(0x000A, "User login name was not found.")
+# Spelled as Ironic met it on iLO 6; the number is our own.
+_DISABLED = Document(0x0001, "Error: RIBCLI is disabled.")
 _NO_LOGIN = (
     DONE,
     Document(payload=tag("INFORM", "Scripting utility should be updated to the latest version.")),
@@ -21,6 +24,8 @@ async def answer(ilo: Ilo, body: bytes) -> bytes:
 
 
 async def _documents(ilo: Ilo, body: bytes) -> list[Document]:
+    if ilo.ribcl is Ribcl.DISABLED:
+        return [_DISABLED]
     try:
         request = parse(body)
     except MalformedRequest as problem:

@@ -7,6 +7,7 @@ import pytest
 
 from ilo_emulator.config import Accel, ConfigError, DiskConfig, DiskInterface, Endpoint, Nic, load
 from ilo_emulator.firmware import BootMode
+from ilo_emulator.profile import PROFILES
 
 EMULATOR = '[emulator]\nstate_dir = "state"\ncontrol = "127.0.0.1:8090"\n'
 SERVER = '[[server]]\nname = "node-0"\naddress = "127.0.1.10"\npassword = "hunter2"\n'
@@ -54,6 +55,16 @@ def test_boot_modes_and_generations(tmp_path: Path):
     [server] = load(written(tmp_path, uefi)).servers
     assert (server.boot_mode, server.secure_boot) == (BootMode.UEFI, True)
     assert server.profile.name == "ilo4-gen9"
+
+
+@pytest.mark.parametrize("generation", PROFILES)
+def test_each_generation_is_delivered_in_a_boot_mode_of_its_own(tmp_path: Path, generation: str):
+    [server] = load(written(tmp_path, f'{EMULATOR}{SERVER}generation = "{generation}"')).servers
+    later = not generation.startswith("ilo4")
+    assert server.boot_mode is (BootMode.UEFI if later else BootMode.LEGACY)
+    for mode in server.profile.boot_modes:
+        text = f'{EMULATOR}{SERVER}generation = "{generation}"\nboot_mode = "{mode.lower()}"'
+        assert load(written(tmp_path, text)).servers[0].boot_mode is mode
 
 
 def test_extra_disks(tmp_path: Path):

@@ -19,6 +19,10 @@ def test_all_of_them():
         "no_license": True,
         "post_refusals": 3,
         "post_s": 20.0,
+        "ribcl_disabled": True,
+        "eject_fails": True,
+        "stale_inserted": 2.5,
+        "media_rate": 5_000_000,
     }
     assert vars(Faults.from_json(wanted)) == wanted
 
@@ -37,6 +41,8 @@ def test_all_of_them():
         {"slow_s": 1e9},
         {"post_refusals": 1.5},
         {"post_refusals": "3"},
+        {"media_rate": 0.5},
+        {"media_rate": 1 << 41},
     ],
 )
 def test_nonsense_is_refused(body: object):

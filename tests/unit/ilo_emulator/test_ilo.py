@@ -9,9 +9,10 @@ import pytest
 
 from ilo_emulator.accelerator import choose
 from ilo_emulator.config import Accel, load
+from ilo_emulator.faults import Faults
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.machine import GuestEvent, PaperMachine
-from ilo_emulator.state import BootDevice, BootPlan, MachineFailed, ServerIsOff
+from ilo_emulator.state import BootDevice, BootPlan, Device, MachineFailed, ServerIsOff
 from tests.unit.ilo_emulator.conftest import CONFIG, DEADLINE
 
 Play = Callable[[Ilo], Awaitable[None]]
@@ -117,6 +118,48 @@ def test_a_machine_that_does_not_start_stays_off(with_ilo):
         assert ilo.is_on
 
     with_ilo(play, FragileMachine)
+
+
+def test_an_eject_that_fails_and_one_that_shows_late(with_ilo):
+    async def play(ilo: Ilo) -> None:
+        await ilo.attach_image(Device.CDROM, "http://h/x.iso", protected=True)
+        ilo.faults = Faults(eject_fails=True)
+        with pytest.raises(MachineFailed, match="could not be ejected"):
+            await ilo.eject(Device.CDROM)
+        assert ilo.shown_drive(Device.CDROM).url == "http://h/x.iso"
+        ilo.faults = Faults(stale_inserted=3600)
+        await ilo.eject(Device.CDROM)
+        assert ilo.state.drives[Device.CDROM].url is None
+        assert ilo.shown_drive(Device.CDROM).url == "http://h/x.iso"
+        ilo.faults = Faults(stale_inserted=0.01)
+        await asyncio.sleep(0.02)
+        assert ilo.shown_drive(Device.CDROM).url is None
+
+    with_ilo(play)
+
+
+def test_the_rate_of_media_reaches_the_machine(with_ilo):
+    async def play(ilo: Ilo) -> None:
+        ilo.faults = Faults(media_rate=1000)
+        assert ilo.machine.media_rate == 1000
+        ilo.faults = Faults()
+        assert ilo.machine.media_rate == 0
+
+    with_ilo(play)
+
+
+def test_what_only_a_running_server_does(with_ilo):
+    async def play(ilo: Ilo) -> None:
+        for command in (ilo.shut_down, ilo.interrupt, ilo.reset):
+            with pytest.raises(ServerIsOff):
+                await command()
+        await ilo.power_on()
+        await ilo.interrupt()
+        await ilo.shut_down()
+        await settle()
+        assert not ilo.is_on
+
+    with_ilo(play)
 
 
 def test_commands_are_carried_out_one_at_a_time(with_ilo):

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import ssl
 import stat
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,24 @@ def test_passes_a_range_on_and_counts_it(on_bench):
             assert await reply.read() == IMAGE[1000:2000]
         assert bench.proxy.fetched(Device.CDROM) == 1000
         assert bench.proxy.fetched(Device.FLOPPY) == 0
+
+    on_bench(play)
+
+
+def test_a_rate_holds_for_all_that_is_read(on_bench):
+    async def play(bench: Bench) -> None:
+        url = bench.load("image.iso")
+        bench.proxy.rate = 4 * len(IMAGE)
+        begin = time.monotonic()
+
+        async def read() -> bytes:
+            async with bench.http.get(url) as reply:
+                return await reply.read()
+
+        assert await asyncio.gather(read(), read()) == [IMAGE, IMAGE]
+        assert time.monotonic() - begin >= 0.5
+        bench.proxy.rate = 0
+        assert await asyncio.wait_for(read(), DEADLINE / 2) == IMAGE
 
     on_bench(play)
 

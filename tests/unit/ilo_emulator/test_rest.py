@@ -1,19 +1,13 @@
 """iLO 4's REST service, where clients of old and new meet it."""
 
-import base64
-
 import pytest
+from yarl import URL
 
-from tests.unit.ilo_emulator.conftest import PASSWORD, Lab
+from tests.unit.ilo_emulator.conftest import PASSWORD, Lab, login
 
 SYSTEM = "/rest/v1/Systems/1"
 SECURE_BOOT = f"{SYSTEM}/SecureBoot"
 SETTINGS = "/rest/v1/systems/1/bios/Settings"
-
-
-def login(password: str = PASSWORD, scheme: str = "Basic") -> dict[str, str]:
-    encoded = base64.b64encode(f"Administrator:{password}".encode()).decode()
-    return {"Authorization": f"{scheme} {encoded}"}
 
 
 def message(document: dict) -> str:
@@ -51,12 +45,13 @@ def test_a_session(in_lab):
             assert status == 400
         user = {"UserName": "Administrator", "Password": PASSWORD}
         status, _, headers = await lab.rest("POST", "/rest/v1/Sessions/", user)
-        token, place = {"X-Auth-Token": headers["X-Auth-Token"]}, headers["Location"]
+        token, place = {"X-Auth-Token": headers["X-Auth-Token"]}, URL(headers["Location"])
         assert status == 201
+        assert (place.scheme, place.port) == ("https", lab.ilos["gen9"].port)
         assert (await lab.rest("GET", SYSTEM, **token))[0] == 200
-        assert (await lab.rest("DELETE", place, **token))[0] == 200
+        assert (await lab.rest("DELETE", place.path, **token))[0] == 200
         assert (await lab.rest("GET", SYSTEM, **token))[0] == 401
-        assert (await lab.rest("DELETE", place, **login()))[0] == 404
+        assert (await lab.rest("DELETE", place.path, **login()))[0] == 404
 
     in_lab(play)
 
@@ -68,7 +63,7 @@ def test_paths_are_found_whatever_their_case_and_slash(in_lab):
             assert (status, document["Model"]) == (200, "ProLiant DL380 Gen9")
             assert headers["Allow"] == "GET"
         status, document, _ = await lab.rest("GET", "/rest/v1/Chassis", **login())
-        assert (status, message(document)) == (404, "MalformedURL")
+        assert (status, message(document)) == (404, "ResourceMissingAtURI")
         _, root, _ = await lab.rest("GET", "/rest/v1", **login())
         _, systems, _ = await lab.rest("GET", root["links"]["Systems"]["href"], **login())
         assert systems["links"]["Member"] == [{"href": SYSTEM}]
@@ -88,7 +83,7 @@ def test_paths_are_found_whatever_their_case_and_slash(in_lab):
         (SETTINGS, {"CustomPostMessage": 1}, 400, "PropertyValueNotInList"),
         (SECURE_BOOT, {"SecureBootEnable": "yes"}, 400, "PropertyValueNotInList"),
         (SECURE_BOOT, {"SecureBootEnable": True}, 400, "UnsupportedOperationInLegacyBootMode"),
-        (SETTINGS, {"BootMode": "uefi"}, 200, "Success"),
+        (SETTINGS, {"BootMode": "uefi"}, 200, "SystemResetRequired"),
     ],
 )
 def test_changes(in_lab, path, body, status, words):

@@ -82,6 +82,20 @@ def test_unknown_paths_and_items(in_lab):
     in_lab(play)
 
 
+def test_ribcl_that_is_disabled_and_that_is_gone(in_lab):
+    async def play(lab: Lab) -> None:
+        assert 'HOST_POWER="OFF"' in await lab.ribcl("SERVER_INFO", STATUS, server="ilo5")
+        await lab.ask("PUT", "/servers/ilo5/faults", {"ribcl_disabled": True})
+        for server in ("ilo5", "ilo6"):
+            reply = await lab.ribcl("SERVER_INFO", STATUS, server=server)
+            assert "MESSAGE='Error: RIBCLI is disabled.'" in reply
+            assert reply.count("<?xml") == 1
+            assert "HOST_POWER" not in reply
+        assert "404" in await lab.ribcl("SERVER_INFO", STATUS, server="ilo7")
+
+    in_lab(play, "ilo5", "ilo6", "ilo7")
+
+
 @pytest.mark.parametrize("fault", ["refuse", "drop"])
 def test_a_connection_that_breaks(in_lab, fault: str):
     async def play(lab: Lab) -> None:

@@ -73,6 +73,37 @@ def test_no_boot_takes_the_medium_away_at_the_next_start(state: IloState):
     assert state.drives[Device.CDROM].url == ISO
 
 
+def test_what_is_attached_stays_until_it_is_ejected_and_boots_in_its_order(state: IloState):
+    state.insert(Device.CDROM, ISO)
+    state.attach(Device.CDROM)
+    assert state.connected_media() == {Device.CDROM: ISO}
+    state.set_boot_order([BootDevice.HDD])
+    for _ in range(2):
+        plan = state.start()
+        assert (plan.order[0], plan.media) == (BootDevice.HDD, {Device.CDROM: ISO})
+        assert BootDevice.CDROM in plan.order
+    state.disconnect(Device.CDROM)
+    assert state.start().media == {}
+
+
+def test_what_is_attached_can_boot_once(state: IloState):
+    state.set_boot_order([BootDevice.HDD])
+    state.insert(Device.CDROM, ISO)
+    state.attach(Device.CDROM)
+    state.set_boot_option(Device.CDROM, BootOption.BOOT_ONCE)
+    assert [state.start().order[0] for _ in range(2)] == [BootDevice.CDROM, BootDevice.HDD]
+    assert state.drives[Device.CDROM] == Drive()
+
+
+def test_a_lasting_boot_device_yields_to_one_for_once(state: IloState):
+    state.set_lasting_boot(BootDevice.NETWORK)
+    state.set_one_time_boot(BootDevice.HDD)
+    starts = [state.start().order[0] for _ in range(3)]
+    assert starts == [BootDevice.HDD, BootDevice.NETWORK, BootDevice.NETWORK]
+    state.set_lasting_boot(None)
+    assert state.start().order[0] is BootDevice.HDD
+
+
 def test_connect_and_disconnect_work_at_once(state: IloState):
     state.insert(Device.FLOPPY, FLOPPY)
     state.connect(Device.FLOPPY)

@@ -1,0 +1,75 @@
+"""What a system boots from instead of its boot order: ``Boot`` of the system."""
+
+from typing import Any
+
+from ilo_emulator.firmware import BootMode
+from ilo_emulator.ilo import Ilo
+from ilo_emulator.redfish.document import facts
+from ilo_emulator.rest.message import Document
+from ilo_emulator.rest.resource import not_in_list, not_writable
+from ilo_emulator.state import BootDevice
+
+_TARGET = "BootSourceOverrideTarget"
+_ENABLED = "BootSourceOverrideEnabled"
+_NONE = "None"
+_DISABLED, _ONCE, _CONTINUOUS = "Disabled", "Once", "Continuous"
+_TARGETS = {
+    "Cd": BootDevice.CDROM,
+    "Hdd": BootDevice.HDD,
+    "Usb": BootDevice.USB,
+    "Pxe": BootDevice.NETWORK,
+}
+_NAMES = {device: name for name, device in _TARGETS.items()} | {BootDevice.FLOPPY: "Usb"}
+_MODES = {BootMode.LEGACY: "Legacy", BootMode.UEFI: "UEFI"}
+
+
+def boot(ilo: Ilo) -> Document:
+    """Write ``Boot``."""
+    enabled, target = _present(ilo)
+    listed = {f"{_TARGET}@Redfish.AllowableValues": [_NONE, *_TARGETS]}
+    return {
+        _ENABLED: enabled,
+        _TARGET: target,
+        **(listed if facts(ilo).lists_targets else {}),
+        "BootSourceOverrideMode": _MODES[ilo.state.firmware.current.boot_mode],
+        "UefiTargetBootSourceOverride": _NONE,
+    }
+
+
+def _present(ilo: Ilo) -> tuple[str, str]:
+    state = ilo.state
+    if state.one_time_boot is not None:
+        return _ONCE, _NAMES[state.one_time_boot]
+    if state.lasting_boot is not None:
+        return _CONTINUOUS, _NAMES[state.lasting_boot]
+    return _DISABLED, _NONE
+
+
+async def set_boot(ilo: Ilo, values: Any) -> None:
+    """Carry out a change of ``Boot``; of its properties an iLO lets these two be written."""
+    if not isinstance(values, dict):
+        raise not_in_list(values, "Boot")
+    for name in values:
+        if name not in (_TARGET, _ENABLED):
+            raise not_writable(name)
+    enabled, target = _wanted(ilo, values)
+    device = None if enabled == _DISABLED else _TARGETS[target]
+    await ilo.set_boot_override(device, once=enabled == _ONCE)
+
+
+def _wanted(ilo: Ilo, values: Document) -> tuple[str, str]:
+    """Read what is wanted, and check it.
+
+    A target alone counts once; how an iLO takes that is not known to us.
+    """
+    present, target = _present(ilo)
+    target = values.get(_TARGET, target)
+    alone = _DISABLED if target == _NONE else _ONCE if present == _DISABLED else present
+    enabled = values.get(_ENABLED, alone)
+    if target not in (_NONE, *_TARGETS):
+        raise not_in_list(target, _TARGET)
+    if enabled not in (_DISABLED, _ONCE, _CONTINUOUS):
+        raise not_in_list(enabled, _ENABLED)
+    if enabled != _DISABLED and target == _NONE:
+        raise not_in_list(target, _TARGET)  # what is enabled needs a target
+    return enabled, target
