@@ -56,7 +56,8 @@ class RedfishBmc(ConfirmingBmc):
     def product(self) -> Product:
         """Tell what answers."""
         with self._doing("read the product name and firmware version"):
-            return replies.parse_product(self._session.system().json, self._session.manager().json)
+            root, system = self._session.root(), self._session.system()
+            return replies.parse_product(root.json, system.json, self._session.manager().json)
 
     def get_power_state(self) -> PowerState:
         """Read the server's power."""

@@ -4,7 +4,6 @@ Each function raises ``KeyError``, ``TypeError`` or ``AttributeError`` for a doc
 as documented.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +40,6 @@ _BOOT_MODES_OF_CLASS = {
     2: [BootMode.LEGACY, BootMode.UEFI],
     3: [BootMode.UEFI],
 }
-_FIRMWARE = re.compile(r"(iLO \d+) v?(\S+)")
 
 
 def oem_of(document: Document) -> Document:
@@ -50,12 +48,20 @@ def oem_of(document: Document) -> Document:
     return found
 
 
-def parse_product(system: Document, manager: Document) -> Product:
-    """Read ``ComputerSystem`` and ``Manager``, whose firmware is named ``iLO 5 v1.40``."""
-    named = _FIRMWARE.match(manager["FirmwareVersion"])
-    processor, firmware = named.groups() if named else ("iLO", manager["FirmwareVersion"])
+def parse_product(root: Document, system: Document, manager: Document) -> Product:
+    """Read ``ServiceRoot``, ``ComputerSystem`` and ``Manager``.
+
+    iLO 5 and 6 write their firmware into ``Manager`` as "iLO 5 v1.40", iLO 7 as "1.12.00 Mar 28
+    2025", all of them into the root as "1.40" (HPE, "Adapting from iLO 6").
+    """
+    said = oem_of(root)["Manager"][0]
     license_type = oem_of(manager).get("License", {}).get("LicenseString", "unknown")
-    return Product(system["Model"], processor, firmware, license_type)
+    return Product(
+        model=system["Model"],
+        processor=said["ManagerType"],
+        firmware=said["ManagerFirmwareVersion"],
+        license_type=license_type,
+    )
 
 
 def parse_power(system: Document) -> PowerState:
@@ -78,7 +84,7 @@ def parse_boot_override(system: Document) -> tuple[str, BootDevice]:
     """Read for how long ``Boot`` overrides the order (``Disabled``, …), and with what."""
     boot = system["Boot"]
     enabled, target = boot["BootSourceOverrideEnabled"], boot["BootSourceOverrideTarget"]
-    if enabled == "Disabled" or target == "None":
+    if enabled in ("Disabled", None) or target in ("None", None):  # None: not known just now
         return "Disabled", BootDevice.NORMAL
     return enabled, _BOOT_TARGETS.get(target, BootDevice.OTHER)
 

@@ -60,16 +60,22 @@ class RedfishSession:
         finally:
             self._connector.token = None
 
+    def root(self) -> Any:
+        """Log in, if need be: sushy's ``Sushy``."""
+        if self._root is None:
+            self._root = _Root("", auth=self._login, connector=self._connector)
+        return self._root
+
     def system(self) -> Any:
         """Read the server, as sushy's ``System``."""
-        root = self._open()
+        root = self.root()
         if not self._system_path:
             self._system_path = root.get_system_collection().members_identities[0]
         return root.get_system(self._system_path)
 
     def manager(self) -> Any:
         """Read the iLO, as sushy's ``Manager``."""
-        root = self._open()
+        root = self.root()
         return root.get_manager(root.get_manager_collection().members_identities[0])
 
     def drive(self, device: Device) -> Any:
@@ -77,12 +83,12 @@ class RedfishSession:
         if not self._drive_paths:
             path = self.manager().json["VirtualMedia"]["@odata.id"]
             self._drive_paths = _find_drives(_Drives(self._connector, path).get_members())
-        self._open()
+        self.root()
         return _Drive(self._connector, self._drive_paths[device])
 
     def read(self, path: str) -> Mapping[str, Any]:
         """Read a resource that sushy has no class for."""
-        self._open()
+        self.root()
         document: Mapping[str, Any] = self._connector.get(path).json()
         return document
 
@@ -103,11 +109,6 @@ class RedfishSession:
     def change(self, resource: Any, values: Mapping[str, Any]) -> None:
         """Change properties of a resource."""
         self._connector.patch(resource.path, data=values)
-
-    def _open(self) -> Any:
-        if self._root is None:
-            self._root = _Root("", auth=self._login, connector=self._connector)
-        return self._root
 
 
 class _Root(sushy.Sushy):

@@ -71,9 +71,11 @@ def test_a_licence_without_virtual_media(redfish_ilo: RedfishIlo, bmc: Bmc):
         bmc.check_virtual_media()
 
 
-def test_a_firmware_that_is_named_in_another_way(redfish_ilo: RedfishIlo, bmc: Bmc):
-    redfish_ilo.documents[MANAGER] |= {"FirmwareVersion": "1.12.00", "Oem": {}}
-    assert bmc.product() == Product("ProLiant DL380 Gen10", "iLO", "1.12.00", "unknown")
+def test_an_ilo_7_names_its_firmware_in_another_way(redfish_ilo: RedfishIlo, bmc: Bmc):
+    manager = {"ManagerType": "iLO 7", "ManagerFirmwareVersion": "1.12.00"}
+    redfish_ilo.documents[documents.ROOT]["Oem"]["Hpe"]["Manager"] = [manager]
+    redfish_ilo.documents[MANAGER] |= {"FirmwareVersion": "1.12.00 Mar 28 2025", "Oem": {}}
+    assert bmc.product() == Product("ProLiant DL380 Gen10", "iLO 7", "1.12.00", "unknown")
 
 
 @pytest.mark.parametrize(
@@ -278,6 +280,19 @@ def test_a_boot_override_that_has_no_name(redfish_ilo: RedfishIlo, bmc: Bmc):
     boot = redfish_ilo.documents[SYSTEM]["Boot"]
     boot |= {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "BiosSetup"}
     assert bmc.get_one_time_boot() is BootDevice.OTHER
+
+
+def test_a_boot_override_that_is_not_known_just_now(redfish_ilo: RedfishIlo, bmc: Bmc):
+    boot = redfish_ilo.documents[SYSTEM]["Boot"]
+    boot |= {"BootSourceOverrideEnabled": None, "BootSourceOverrideTarget": None}
+    assert bmc.get_one_time_boot() is BootDevice.NORMAL
+
+
+def test_targets_that_are_not_listed(redfish_ilo: RedfishIlo, bmc: Bmc):
+    """As on iLO 7."""
+    del redfish_ilo.documents[SYSTEM]["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"]
+    bmc.set_one_time_boot(BootDevice.CDROM)
+    assert bmc.get_one_time_boot() is BootDevice.CDROM
 
 
 def test_a_device_that_the_server_does_not_boot_from(redfish_ilo: RedfishIlo, bmc: Bmc):
