@@ -15,7 +15,7 @@ from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import boot_mode_utils
 from oslo_log import log as logging
 
-from ironic_ilo import bmc, driver_info
+from ironic_ilo import driver_info
 from ironic_ilo.bmc.types import BootMode
 from ironic_ilo.exception import BmcFeatureMissing, BmcStateMismatch
 from ironic_ilo.ironic_errors import translated
@@ -54,8 +54,8 @@ def check(task: Any) -> None:
     :raises IloOperationError: it cannot, or the iLO did not say.
     """
     node, wishes = task.node, _read_wishes(task.node)
-    with translated(node, "boot as the capabilities boot_mode and secure_boot ask"):
-        server = bmc.connect(driver_info.parse_access(node))
+    asked = "boot as the capabilities boot_mode and secure_boot ask"
+    with translated(node, asked), driver_info.connect(node) as server:
         supported = server.get_supported_boot_modes()
         if wishes.mode is not None and wishes.mode not in supported:
             raise BmcFeatureMissing(
@@ -79,8 +79,7 @@ def prepare(task: Any) -> None:
     node, wishes = task.node, _read_wishes(task.node)
     if not wishes.secure_boot:
         _undo_secure_boot(task)
-    with translated(node, "set the boot mode"):
-        server = bmc.connect(driver_info.parse_access(node))
+    with translated(node, "set the boot mode"), driver_info.connect(node) as server:
         mode = wishes.mode or server.get_pending_boot_mode()
         server.set_pending_boot_mode(mode)
     node.set_driver_internal_info(_RECORD, NAMES[mode])
@@ -94,8 +93,8 @@ def confirm(task: Any) -> None:
     """
     node = task.node
     wanted = node.driver_internal_info.get(_RECORD)
-    with translated(node, "confirm the boot mode"):
-        found = NAMES[bmc.connect(driver_info.parse_access(node)).get_boot_mode()]
+    with translated(node, "confirm the boot mode"), driver_info.connect(node) as server:
+        found = NAMES[server.get_boot_mode()]
         if wanted is not None and found != wanted:
             raise BmcStateMismatch(
                 f"the server was to start in {wanted} mode, but has started in {found} mode",
@@ -114,8 +113,7 @@ def enable_secure_boot(task: Any) -> None:
     node = task.node
     if not _read_wishes(node).secure_boot:
         return
-    with translated(node, "switch Secure Boot on"):
-        server = bmc.connect(driver_info.parse_access(node))
+    with translated(node, "switch Secure Boot on"), driver_info.connect(node) as server:
         if server.get_secure_boot().pending:
             return
         # First, so that it is undone even if the answer of the iLO is lost.
@@ -141,9 +139,9 @@ def _undo_secure_boot(task: Any) -> None:
     node = task.node
     if not node.driver_internal_info.get(_SWITCHED_ON):
         return
-    with translated(node, "switch Secure Boot off"):
+    with translated(node, "switch Secure Boot off"), driver_info.connect(node) as server:
         try:
-            bmc.connect(driver_info.parse_access(node)).set_secure_boot(enabled=False)
+            server.set_secure_boot(enabled=False)
         except BmcFeatureMissing as exc:
             # Someone has put the server into BIOS mode: then it is off, and cannot be changed.
             LOG.warning("Node %(node)s: %(error)s", {"node": node.uuid, "error": exc})

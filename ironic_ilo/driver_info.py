@@ -13,8 +13,8 @@ from ironic.common.i18n import _
 from ironic.conf import CONF
 from oslo_utils import strutils, uuidutils
 
-from ironic_ilo import conf
-from ironic_ilo.bmc.types import Access
+from ironic_ilo import bmc, conf
+from ironic_ilo.bmc.types import Access, TlsVersion
 
 conf.register_opts(CONF)
 
@@ -35,6 +35,11 @@ OPTIONAL_PROPERTIES = {
     "ilo_verify_ca": _(
         "True, False, or the path of a CA file or directory to verify the iLO's "
         "certificate with; [ilo]verify_ca by default. Optional."
+    ),
+    "ilo_min_tls_version": _(
+        "1.0, 1.1 or 1.2: speak TLS from this version on, with the weak ciphers of its time, to "
+        "an iLO whose old firmware knows no better; what OpenSSL takes for secure by default. "
+        "Optional."
     ),
 }
 DEPLOY_PROPERTIES = {
@@ -66,6 +71,15 @@ class DeployProperties:
     iscsi_portal: str | None
 
 
+def connect(node: Any) -> bmc.Bmc:
+    """Make the door to a node's iLO, to be used in a ``with``.
+
+    :raises Error: see ``bmc.connect``.
+    :raises MissingParameterValue, InvalidParameterValue: see ``parse_access``.
+    """
+    return bmc.connect(parse_access(node))
+
+
 def parse_access(node: Any) -> Access:
     """Read how to reach a node's iLO.
 
@@ -82,6 +96,7 @@ def parse_access(node: Any) -> Access:
         port=_parse_integer(info, "client_port", CONF.ilo.client_port, _HIGHEST_PORT, faults),
         timeout=_parse_integer(info, "client_timeout", CONF.ilo.client_timeout, 600, faults),
         verify_ca=_parse_verify_ca(info, faults),
+        min_tls_version=_parse_tls_version(info, faults),
         power_timeout=CONF.ilo.power_timeout,
         busy_timeout=CONF.ilo.busy_timeout,
     )
@@ -163,6 +178,17 @@ def _parse_verify_ca(info: Mapping[str, Any], faults: list[str]) -> bool | str:
         if not Path(value).exists():
             faults.append(_("ilo_verify_ca is neither a boolean nor the path of a CA here"))
         return value
+
+
+def _parse_tls_version(info: Mapping[str, Any], faults: list[str]) -> TlsVersion | None:
+    value = info.get("ilo_min_tls_version")
+    if value in (None, ""):
+        return None
+    try:
+        return TlsVersion(str(value))
+    except ValueError:
+        faults.append(_("ilo_min_tls_version must be one of %s") % ", ".join(TlsVersion))
+        return None
 
 
 def _is_image(href: str) -> bool:

@@ -9,7 +9,7 @@ from ironic.common.i18n import _
 from ironic.conductor import task_manager
 from ironic.drivers import base
 
-from ironic_ilo import bmc, boot_mode, driver_info
+from ironic_ilo import boot_mode, driver_info
 from ironic_ilo.bmc.types import BootDevice
 from ironic_ilo.exception import BmcFeatureMissing
 from ironic_ilo.ironic_errors import translated
@@ -52,8 +52,10 @@ class IloManagement(base.ManagementInterface):
                 _("Node %(node)s cannot boot from %(device)s; it can from %(known)s.")
                 % {"node": task.node.uuid, "device": device, "known": ", ".join(_DEVICES)}
             )
-        with translated(task.node, "set the boot device"):
-            server = bmc.connect(driver_info.parse_access(task.node))
+        with (
+            translated(task.node, "set the boot device"),
+            driver_info.connect(task.node) as server,
+        ):
             if persistent:
                 server.set_persistent_boot(_DEVICES[device])
             else:
@@ -66,8 +68,10 @@ class IloManagement(base.ManagementInterface):
         :returns: ``boot_device`` (``None``: one that Ironic has no name for) and ``persistent``.
         :raises IloOperationError: the iLO did not say.
         """
-        with translated(task.node, "read the boot device"):
-            server = bmc.connect(driver_info.parse_access(task.node))
+        with (
+            translated(task.node, "read the boot device"),
+            driver_info.connect(task.node) as server,
+        ):
             once = server.get_one_time_boot()
             if once != BootDevice.NORMAL:
                 return {"boot_device": _NAMES.get(once), "persistent": False}
@@ -79,8 +83,10 @@ class IloManagement(base.ManagementInterface):
 
         :raises IloOperationError: the iLO did not say.
         """
-        with translated(task.node, "read the supported boot modes"):
-            server = bmc.connect(driver_info.parse_access(task.node))
+        with (
+            translated(task.node, "read the supported boot modes"),
+            driver_info.connect(task.node) as server,
+        ):
             return [boot_mode.NAMES[mode] for mode in server.get_supported_boot_modes()]
 
     @METRICS.timer("IloManagement.get_boot_mode")
@@ -89,8 +95,7 @@ class IloManagement(base.ManagementInterface):
 
         :raises IloOperationError: the iLO did not say.
         """
-        with translated(task.node, "read the boot mode"):
-            server = bmc.connect(driver_info.parse_access(task.node))
+        with translated(task.node, "read the boot mode"), driver_info.connect(task.node) as server:
             return boot_mode.NAMES[server.get_pending_boot_mode()]
 
     @METRICS.timer("IloManagement.set_boot_mode")
@@ -107,8 +112,11 @@ class IloManagement(base.ManagementInterface):
                 _("Node %(node)s cannot boot in mode %(mode)s; it can in %(known)s.")
                 % {"node": task.node.uuid, "mode": mode, "known": ", ".join(boot_mode.MODES)}
             )
-        with translated(task.node, "set the boot mode"), _supported(task, "set_boot_mode"):
-            server = bmc.connect(driver_info.parse_access(task.node))
+        with (
+            translated(task.node, "set the boot mode"),
+            _supported(task, "set_boot_mode"),
+            driver_info.connect(task.node) as server,
+        ):
             server.set_pending_boot_mode(boot_mode.MODES[mode])
 
     @METRICS.timer("IloManagement.get_secure_boot_state")
@@ -121,8 +129,8 @@ class IloManagement(base.ManagementInterface):
         with (
             translated(task.node, "read the state of Secure Boot"),
             _supported(task, "get_secure_boot_state"),
+            driver_info.connect(task.node) as server,
         ):
-            server = bmc.connect(driver_info.parse_access(task.node))
             return server.get_secure_boot().pending
 
     @METRICS.timer("IloManagement.set_secure_boot_state")
@@ -136,8 +144,8 @@ class IloManagement(base.ManagementInterface):
         with (
             translated(task.node, "change the state of Secure Boot"),
             _supported(task, "set_secure_boot_state"),
+            driver_info.connect(task.node) as server,
         ):
-            server = bmc.connect(driver_info.parse_access(task.node))
             server.set_secure_boot(enabled=state)
 
     def get_sensors_data(self, task: Any) -> dict[str, Any]:

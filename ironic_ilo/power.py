@@ -42,9 +42,8 @@ class IloPower(base.PowerInterface):
 
         :raises IloOperationError: the iLO did not say.
         """
-        access = driver_info.parse_access(task.node)
-        with translated(task.node, "read the power state"):
-            return str(_STATES[bmc.connect(access).get_power_state()])
+        with translated(task.node, "read the power state"), _connect(task) as server:
+            return str(_STATES[server.get_power_state()])
 
     @METRICS.timer("IloPower.set_power_state")
     @task_manager.require_exclusive_lock
@@ -62,8 +61,7 @@ class IloPower(base.PowerInterface):
         elif power_state == states.POWER_ON:
             self._power_on(task, timeout)
         elif power_state == states.POWER_OFF:
-            with translated(task.node, "power off"):
-                _connect(task, timeout).power_off()
+            self._power_off(task, timeout)
         else:
             raise exception.InvalidParameterValue(
                 _("Node %(node)s cannot be set to power state %(state)s.")
@@ -79,22 +77,24 @@ class IloPower(base.PowerInterface):
 
         :raises IloOperationError: a step of it failed.
         """
-        with translated(task.node, "power off"):
-            _connect(task, timeout).power_off()
+        self._power_off(task, timeout)
         self._power_on(task, timeout)
 
     def get_supported_power_states(self, task: Any) -> list[str]:  # noqa: ARG002 - Ironic's
         """List the states that ``set_power_state`` takes."""
         return [states.POWER_ON, states.POWER_OFF, states.REBOOT]
 
+    def _power_off(self, task: Any, timeout: int | None) -> None:
+        with translated(task.node, "power off"), _connect(task, timeout) as server:
+            server.power_off()
+
     def _power_on(self, task: Any, timeout: int | None) -> None:
-        server = _connect(task, timeout)
-        with translated(task.node, "power on"):
+        with translated(task.node, "power on"), _connect(task, timeout) as server:
             if server.get_power_state() == PowerState.ON:
                 return
         if _boots_instance(task.node):
             boot_iso.attach(task)
-        with translated(task.node, "power on"):
+        with translated(task.node, "power on"), _connect(task, timeout) as server:
             server.power_on()
 
 
@@ -110,7 +110,7 @@ def _boots_instance(node: Any) -> bool:
     return bool(node.provision_state == states.ACTIVE)
 
 
-def _connect(task: Any, timeout: int | None) -> bmc.Bmc:
+def _connect(task: Any, timeout: int | None = None) -> bmc.Bmc:
     access = driver_info.parse_access(task.node)
     if timeout is not None:
         access = dataclasses.replace(access, power_timeout=timeout)

@@ -8,7 +8,7 @@ from typing import Any
 from ironic.conf import CONF
 from oslo_log import log as logging
 
-from ironic_ilo import bmc, driver_info, images, publisher
+from ironic_ilo import driver_info, images, publisher
 from ironic_ilo.bmc.types import BootDevice, Device
 from ironic_ilo.ironic_errors import translated
 
@@ -35,8 +35,7 @@ def setup_virtual_media_boot(
     :raises IloOperationError: the licence lacks virtual media, or a step failed.
     """
     node = task.node
-    with translated(node, "attach virtual media"):
-        server = bmc.connect(driver_info.parse_access(node))
+    with translated(node, "attach virtual media"), driver_info.connect(node) as server:
         server.check_virtual_media()
         if boot_parameters:
             server.insert_media(Device.FLOPPY, _publish_floppy(node, boot_parameters, boot_files))
@@ -52,8 +51,8 @@ def check_virtual_media(task: Any) -> None:
 
     :raises IloOperationError: it does not.
     """
-    with translated(task.node, "use virtual media"):
-        bmc.connect(driver_info.parse_access(task.node)).check_virtual_media()
+    with translated(task.node, "use virtual media"), driver_info.connect(task.node) as server:
+        server.check_virtual_media()
 
 
 def eject_virtual_media(task: Any) -> None:
@@ -61,8 +60,7 @@ def eject_virtual_media(task: Any) -> None:
 
     :raises IloOperationError: a drive could not be emptied.
     """
-    with translated(task.node, "eject virtual media"):
-        server = bmc.connect(driver_info.parse_access(task.node))
+    with translated(task.node, "eject virtual media"), driver_info.connect(task.node) as server:
         for device in Device:
             server.eject_media(device)
 

@@ -1,10 +1,10 @@
-"""The one door to an iLO: ``connect()`` an ``Access``, use the ``Bmc``.
+"""The one door to an iLO: ``with connect(access) as server``, then use the ``Bmc``.
 
 What can go wrong on the other side comes out as ``BmcError``'s subclasses, and nothing that leaves
 here (errors, logs, reprs) holds a password or the URL of an image.
 """
 
-from ironic_ilo.bmc.ribcl import connect
+from ironic_ilo.bmc.connecting import connect
 from ironic_ilo.bmc.types import (
     Access,
     Bmc,
@@ -15,6 +15,7 @@ from ironic_ilo.bmc.types import (
     PowerState,
     Product,
     SecureBoot,
+    TlsVersion,
 )
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "PowerState",
     "Product",
     "SecureBoot",
+    "TlsVersion",
     "connect",
 ]

@@ -1,7 +1,7 @@
 """Everything that can go wrong at an iLO, translated once into this package's errors.
 
-Of the texts of libraries only those that cannot hold a secret are shown: proliantutils and the
-HTTP libraries put URLs into theirs. An iLO's own words arrive here free of secrets already.
+Of the texts of libraries only those that cannot hold a secret are shown: proliantutils, sushy and
+the HTTP libraries put URLs into theirs. An iLO's own words arrive here free of secrets already.
 """
 
 import http.client
@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 from proliantutils import exception as proliant
+from sushy import exceptions as sushy
 
 from ironic_ilo.bmc.https import AnswerError
+from ironic_ilo.bmc.messages import RestRefusalError
 from ironic_ilo.exception import (
     BmcBusy,
     BmcError,
@@ -34,7 +36,8 @@ _NOT_SUPPORTED = 0x003C
 _LOGIN_WORDS = re.compile("|".join(proliant.IloLoginFailError.messages), re.IGNORECASE)
 _LICENSE_WORDS = re.compile("licen[cs]e", re.IGNORECASE)
 _PRIVILEGE_WORDS = re.compile("privilege", re.IGNORECASE)
-_UNSUPPORTED_WORDS = re.compile("syntax error|not supported|is disabled", re.IGNORECASE)
+_UNSUPPORTED_WORDS = re.compile("syntax error|not supported", re.IGNORECASE)
+_DISABLED_WORDS = re.compile("is disabled", re.IGNORECASE)
 # Of a message's name; more than any has.
 _LONGEST_NAME = 100
 # POST is the power-on self-test, a word of its own and in capitals.
@@ -48,12 +51,12 @@ _CHECK_CA = (
     "address that stands in it."
 )
 _CHECK_TLS = (
-    "Check that `client_port` in driver_info is the iLO's HTTPS port, and that its firmware is "
-    "recent enough for TLS 1.2."
+    "Check that `client_port` in driver_info is the iLO's HTTPS port. If its firmware is too old "
+    "for TLS 1.2, update it, or set `ilo_min_tls_version`."
 )
 _CHECK_PEER = (
-    "Check that `ilo_address` and `client_port` in driver_info are those of an iLO 4, and that "
-    "its RIBCL (XML over HTTPS) is enabled."
+    "Check that `ilo_address` and `client_port` in driver_info are those of an iLO, and that its "
+    "RIBCL (XML over HTTPS, iLO 4) or Redfish (iLO 5 and newer) service is enabled."
 )
 _CHECK_LOGIN = "Check `ilo_username` and `ilo_password` in driver_info."
 _CHECK_PRIVILEGE = "Give the account of `ilo_username` the privilege that is missing."
@@ -62,6 +65,9 @@ _CHECK_FIRMWARE = "Check the server's generation, and update the iLO's firmware.
 _CHECK_BOOT_MODE = (
     "Put the server into UEFI mode ('baremetal node boot mode set <node> uefi') and start it once."
 )
+_CHECK_RIBCL = "Enable RIBCL (XML over HTTPS) in the iLO's access settings."
+_CHECK_MEDIA = "Enable virtual media in the iLO's access settings."
+_CHECK_SESSIONS = "End sessions that nobody needs in the iLO's session list, or reset the iLO."
 _CHECK_LOG = "Look into the iLO's event log."
 _WAIT = "Let the server finish its POST, then try again."
 
@@ -89,19 +95,6 @@ class RefusalError(Exception):
         return self.status == _NO_IMAGE
 
 
-class RestRefusalError(Exception):
-    """A REST request that an iLO answered with an HTTP status other than success.
-
-    :ivar messages: the names of its messages, such as ``LicenseKeyRequired``; none when the
-        body is not one of HPE's.
-    """
-
-    def __init__(self, status: int, messages: list[str]) -> None:
-        super().__init__(status, messages)
-        self.status = status
-        self.messages = messages
-
-
 @contextmanager
 def translated(name: str, action: str) -> Iterator[None]:
     """Turn what fails inside into ``BmcError``'s subclasses.
@@ -124,33 +117,46 @@ def _from_refusal(refusal: RefusalError, failure: str) -> BmcError:
     return error(f"{failure}: it says {refusal.text!r} (0x{refusal.status:04X})", hint=hint)
 
 
+# What a refusal over RIBCL is; the surest signs first.
+_JUDGEMENTS: tuple[tuple[Callable[[RefusalError], object], type[BmcError], str], ...] = (
+    (lambda it: it.status in _LOGIN_STATUSES, BmcLoginFailed, _CHECK_LOGIN),
+    (lambda it: _LOGIN_WORDS.match(it.text), BmcLoginFailed, _CHECK_LOGIN),
+    (lambda it: it.status == _NO_PRIVILEGE, BmcError, _CHECK_PRIVILEGE),
+    (lambda it: _PRIVILEGE_WORDS.search(it.text), BmcError, _CHECK_PRIVILEGE),
+    (lambda it: it.status == _LICENSE_KEY, BmcFeatureMissing, _CHECK_LICENSE),
+    (lambda it: _LICENSE_WORDS.search(it.text), BmcFeatureMissing, _CHECK_LICENSE),
+    (lambda it: _BUSY_WORDS.search(it.text), BmcBusy, _WAIT),
+    (lambda it: _DISABLED_WORDS.search(it.text), BmcFeatureMissing, _CHECK_RIBCL),
+    (lambda it: it.means_unsupported, BmcFeatureMissing, _CHECK_FIRMWARE),
+)
+
+
 def _judge(refusal: RefusalError) -> tuple[type[BmcError], str]:
-    """Tell what a refusal is; the surest signs first."""
-    text = refusal.text
-    if refusal.status in _LOGIN_STATUSES or _LOGIN_WORDS.match(text):
-        return BmcLoginFailed, _CHECK_LOGIN
-    if refusal.status == _NO_PRIVILEGE or _PRIVILEGE_WORDS.search(text):
-        return BmcError, _CHECK_PRIVILEGE
-    if refusal.status == _LICENSE_KEY or _LICENSE_WORDS.search(text):
-        return BmcFeatureMissing, _CHECK_LICENSE
-    if _BUSY_WORDS.search(text):
-        return BmcBusy, _WAIT
-    if refusal.means_unsupported:
-        return BmcFeatureMissing, _CHECK_FIRMWARE
-    return BmcError, _CHECK_LOG
+    fitting = ((error, hint) for fits, error, hint in _JUDGEMENTS if fits(refusal))
+    return next(fitting, (BmcError, _CHECK_LOG))
 
 
 # By the names of HPE's messages, else by the status.
 _REST_MESSAGES: dict[str | int, tuple[type[BmcError], str]] = {
     "NoValidSession": (BmcLoginFailed, _CHECK_LOGIN),
     "UnauthorizedLoginAttempt": (BmcLoginFailed, _CHECK_LOGIN),
+    "LoginAttemptDelayed": (BmcLoginFailed, _CHECK_LOGIN),
+    "LoginAttemptDelayedSeconds": (BmcLoginFailed, _CHECK_LOGIN),
     "InsufficientPrivilege": (BmcError, _CHECK_PRIVILEGE),
     "LicenseKeyRequired": (BmcFeatureMissing, _CHECK_LICENSE),
     "UnsupportedOperationInLegacyBootMode": (BmcFeatureMissing, _CHECK_BOOT_MODE),
+    "UnsupportedOperation": (BmcFeatureMissing, _CHECK_FIRMWARE),
+    "ActionNotSupported": (BmcFeatureMissing, _CHECK_FIRMWARE),
+    "VirtualMediaIsDisabled": (BmcFeatureMissing, _CHECK_MEDIA),
     "UnableToModifyDuringSystemPOST": (BmcBusy, _WAIT),
+    "InvalidOperationForSystemState": (BmcBusy, _WAIT),
+    "ResourceNotReadyRetry": (BmcBusy, _WAIT),
+    "SessionLimitExceeded": (BmcBusy, _CHECK_SESSIONS),
+    "CreateLimitReachedForResource": (BmcBusy, _CHECK_SESSIONS),
     HTTPStatus.UNAUTHORIZED: (BmcLoginFailed, _CHECK_LOGIN),
     HTTPStatus.FORBIDDEN: (BmcError, _CHECK_PRIVILEGE),
     HTTPStatus.NOT_FOUND: (BmcFeatureMissing, _CHECK_FIRMWARE),
+    HTTPStatus.SERVICE_UNAVAILABLE: (BmcBusy, _WAIT),
 }
 
 
@@ -159,6 +165,15 @@ def _from_rest_refusal(refusal: RestRefusalError, failure: str) -> BmcError:
     error, hint = _REST_MESSAGES[signs[0]] if signs else (BmcError, _CHECK_LOG)
     words = ", ".join(name[:_LONGEST_NAME] for name in refusal.messages) or "nothing more"
     return error(f"{failure}: it says {words} (HTTP status {refusal.status})", hint=hint)
+
+
+def no_ilo(name: str) -> BmcUnreachable:
+    """Say that something answers which is nothing that is known."""
+    return BmcUnreachable(
+        f"{name}: it does not answer as an iLO 4, 5, 6 or 7 does, neither at /xmldata nor over "
+        "Redfish nor over RIBCL",
+        hint=_CHECK_PEER,
+    )
 
 
 class _Meaning(NamedTuple):
@@ -190,6 +205,10 @@ def _odd_words(error: Exception) -> str:
     return f"its answer is not what its documentation says ({type(error).__name__})"
 
 
+def _missing_words(error: Exception) -> str:
+    return f"it does not offer that ({type(error).__name__})"
+
+
 def _class_words(error: Exception) -> str:
     return f"proliantutils failed with {type(error).__name__}"
 
@@ -216,6 +235,15 @@ _MEANINGS = (
     _Meaning(
         proliant.IloCommandNotSupportedError, BmcFeatureMissing, _CHECK_FIRMWARE, _class_words
     ),
+    *(
+        _Meaning(missing, BmcFeatureMissing, _CHECK_FIRMWARE, _missing_words)
+        for missing in (
+            sushy.MissingActionError,
+            sushy.MissingAttributeError,
+            sushy.InvalidParameterValueError,
+        )
+    ),
+    _Meaning(sushy.SushyError, BmcUnreachable, _CHECK_PEER, _odd_words),
     _Meaning(proliant.ProliantUtilsException, BmcError, _CHECK_LOG, _class_words),
     _Meaning(proliant.InvalidInputError, BmcError, _CHECK_LOG, _class_words),
     # What proliantutils trips over when a reply lacks what it indexes, or is no XML.

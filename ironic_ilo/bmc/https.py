@@ -13,13 +13,23 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+from ironic_ilo.bmc.types import Access, TlsVersion
 from ironic_ilo.bmc.waiting import Deadline
 from ironic_ilo.exception import InvalidInput
 
-_OK = 200
+_TLS_VERSIONS = {
+    TlsVersion.TLS_1_0: ssl.TLSVersion.TLSv1,
+    TlsVersion.TLS_1_1: ssl.TLSVersion.TLSv1_1,
+    TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
+}
+# What iLO 5 before 1.40 answers to paths with a slash at their end; the method stays the same.
+_REDIRECTS = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
+_MOST_REDIRECTS = 3
 # The largest reply known, GET_EMBEDDED_HEALTH, is about 200 kB.
 _MOST_BYTES = 8 * 1024 * 1024
 
@@ -42,6 +52,23 @@ class Endpoint:
     port: int
     context: ssl.SSLContext
     timeout: float
+
+    @property
+    def authority(self) -> str:
+        """Write host and port as URLs do."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+def make_endpoint(access: Access) -> Endpoint:
+    """Find out how to speak to an iLO.
+
+    :raises InvalidInput: the CA file or directory cannot be used.
+    """
+    context = make_context(access.verify_ca)
+    if access.min_tls_version is not None:
+        _weaken(context, access.min_tls_version)
+    return Endpoint(access.address, access.port, context, access.timeout)
 
 
 def make_context(verify_ca: bool | str) -> ssl.SSLContext:
@@ -71,7 +98,7 @@ def post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
     :raises AnswerError: the reply has another status than 200.
     """
     reply = exchange(endpoint, "POST", path, {}, body)
-    if reply.status != _OK:
+    if reply.status != HTTPStatus.OK:
         raise AnswerError(f"HTTP status {reply.status}")
     return reply.body
 
@@ -96,6 +123,40 @@ def exchange(
         raise TimeoutError(f"no complete answer within {endpoint.timeout:g} s") from None
     finally:
         connection.close()
+
+
+def follow(
+    endpoint: Endpoint, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> Reply:
+    """Do an exchange, again where the same server redirects it to; errors as of ``exchange``.
+
+    :raises AnswerError: it is redirected to another server, or too often.
+    """
+    for _ in range(_MOST_REDIRECTS):
+        reply = exchange(endpoint, method, path, headers, body)
+        if reply.status not in _REDIRECTS:
+            return reply
+        path = _find_path(endpoint, path, reply.headers.get("location", ""))
+    raise AnswerError("redirected too often")
+
+
+def path_of(link: str) -> str:
+    """Reduce a link to its path: nothing but the iLO that was named is ever asked.
+
+    :raises AnswerError: it has none.
+    """
+    parts = urlsplit(link)
+    if not parts.path.startswith("/"):
+        raise AnswerError("a link without a path")
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _find_path(endpoint: Endpoint, path: str, location: str) -> str:
+    here = urlsplit(urljoin(f"https://{endpoint.authority}", path))
+    there = urlsplit(urljoin(here.geturl(), location))
+    if (there.scheme, there.hostname, there.port or 443) != ("https", here.hostname, here.port):
+        raise AnswerError("a redirect to another server")
+    return path_of(there.geturl())
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
@@ -127,6 +188,16 @@ def _verified(verify_ca: bool | str) -> ssl.SSLContext:
             f"The CA file {path} of ilo_verify_ca cannot be used: {error.strerror or error}",
             hint="Name a readable PEM file with the CA that signed the iLO's certificate.",
         ) from None
+
+
+def _weaken(context: ssl.SSLContext, oldest: TlsVersion) -> None:
+    """Take also what old firmware of iLO 4 speaks (ilo-protocol.md 1.7), for this iLO alone.
+
+    OpenSSL's security level 0 allows key exchange without forward secrecy, SHA-1, and RSA keys of
+    1024 bits. Suites without a certificate stay out, for they would make verifying one void.
+    """
+    context.minimum_version = _TLS_VERSIONS[oldest]
+    context.set_ciphers("DEFAULT:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0")
 
 
 class _BoundedSocket(ssl.SSLSocket):

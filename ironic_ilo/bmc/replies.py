@@ -76,5 +76,10 @@ def parse_boot_entry(entry: Mapping[str, Any]) -> tuple[BootDevice, str]:
     description = entry.get("DESCRIPTION")
     if description is None:  # BIOS: the entry is named by what it is
         return parse_boot_device(value), value
+    return parse_description(description), value
+
+
+def parse_description(description: str) -> BootDevice:
+    """Tell what a UEFI boot option is from the words that HPE's firmware describes it with."""
     kinds = (device for words, device in _DESCRIPTIONS if words.search(description))
-    return next(kinds, BootDevice.OTHER), value
+    return next(kinds, BootDevice.OTHER)

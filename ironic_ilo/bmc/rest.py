@@ -15,15 +15,12 @@ from typing import Any
 from proliantutils import exception as proliant
 from proliantutils.ilo import ris
 
-from ironic_ilo.bmc.errors import RestRefusalError
-from ironic_ilo.bmc.https import Endpoint, Reply, exchange
+from ironic_ilo.bmc.https import Endpoint, exchange
+from ironic_ilo.bmc.messages import refusal_of
 from ironic_ilo.bmc.types import Access, SecureBoot
 from ironic_ilo.exception import InvalidInput
 
 LOG = logging.getLogger(__name__)
-
-# Of one error; more than any has.
-_MOST_MESSAGES = 10
 
 
 class RestSession(ris.RISOperations):
@@ -67,7 +64,7 @@ class RestSession(ris.RISOperations):
             body = json.dumps(request_body).encode()
         reply = exchange(self._endpoint, operation, suburi, headers, body)
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise RestRefusalError(reply.status, _read_messages(reply))
+            raise refusal_of(reply)
         return reply.status, reply.headers, json.loads(reply.body) if reply.body else {}
 
     def _authorization(self) -> str:
@@ -85,12 +82,3 @@ def _flag(settings: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise TypeError(name)
     return value
-
-
-def _read_messages(reply: Reply) -> list[str]:
-    """Read the names of the messages in an error body, such as ``LicenseKeyRequired``."""
-    try:
-        messages = json.loads(reply.body)["Messages"]
-        return [message["MessageID"].rpartition(".")[2] for message in messages[:_MOST_MESSAGES]]
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return []  # not one of HPE's: the status has to do

@@ -2,7 +2,8 @@
 
 import enum
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 
 class PowerState(enum.StrEnum):
@@ -40,6 +41,14 @@ class BootMode(enum.StrEnum):
     UEFI = "UEFI"
 
 
+class TlsVersion(enum.StrEnum):
+    """The oldest TLS that an iLO may speak, where it does not speak today's."""
+
+    TLS_1_0 = "1.0"
+    TLS_1_1 = "1.1"
+    TLS_1_2 = "1.2"
+
+
 @dataclass(frozen=True)
 class Access:
     """How to reach one iLO.
@@ -47,6 +56,8 @@ class Access:
     :ivar address: host name, IPv4 or IPv6 address without brackets.
     :ivar verify_ca: verify the certificate against the system's CAs (``True``), against this
         CA file or directory (a path), or not at all (``False``).
+    :ivar min_tls_version: accept TLS from this version on, with the key exchanges, ciphers and
+        signatures of its time; ``None``: what OpenSSL takes for secure.
     :ivar timeout: seconds for one exchange with the iLO, connecting included.
     :ivar power_timeout: seconds until a power change must be visible.
     :ivar change_timeout: seconds until any other change must be visible.
@@ -58,6 +69,7 @@ class Access:
     password: str = field(repr=False)
     port: int = 443
     verify_ca: bool | str = True
+    min_tls_version: TlsVersion | None = None
     timeout: float = 60.0
     power_timeout: float = 120.0
     change_timeout: float = 30.0
@@ -79,7 +91,7 @@ class MediaStatus:
     """One virtual media drive, as the iLO reports it.
 
     :ivar connected: the server sees the drive now.
-    :ivar boot_once: the medium is connected at the next start of the server, for one boot.
+    :ivar boot_once: the medium is there at the next start of the server, for one boot.
     """
 
     inserted: bool
@@ -101,7 +113,24 @@ class Bmc(Protocol):
 
     Methods that change something are idempotent, retry refusals during POST for
     ``Access.busy_timeout`` seconds, and return once a read-back shows the change.
+
+    It is a context manager, since iLOs that speak Redfish have few sessions: the first method
+    logs in, and the end of the ``with`` logs out. It belongs to one thread.
     """
+
+    def __enter__(self) -> Self:
+        """Begin to use it: return it as it is."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Log out."""
+
+    def close(self) -> None:
+        """Log out; the next method logs in again. Whether the iLO takes it is only logged."""
 
     def product(self) -> Product:
         """Tell what answers: model, management processor, firmware, licence."""
@@ -127,7 +156,8 @@ class Bmc(Protocol):
     def insert_media(self, device: Device, url: str) -> None:
         """Put an image into a drive, to be connected at the next start, for one boot.
 
-        An image already in the drive is ejected first.
+        An image already in the drive is ejected first. Over Redfish it is connected at once, and
+        a floppy until it is ejected.
         """
 
     def eject_media(self, device: Device) -> None:

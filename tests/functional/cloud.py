@@ -196,18 +196,17 @@ class Node:
         self.cloud.control.clear_faults(self.server.name)
         self.cloud.ask("PUT", f"nodes/{self.uuid}/maintenance")
         self.cloud.ask("DELETE", f"nodes/{self.uuid}")
-        server = bmc.connect(
-            Access(
-                self.server.address,
-                self.server.username,
-                self.server.read_password(),
-                port=self.server.port,
-                verify_ca=str(self.server.certificate),
-            )
+        access = Access(
+            self.server.address,
+            self.server.username,
+            self.server.read_password(),
+            port=self.server.port,
+            verify_ca=str(self.server.certificate),
         )
-        server.power_off()
-        for device in Device:
-            server.eject_media(device)
+        with bmc.connect(access) as server:
+            server.power_off()
+            for device in Device:
+                server.eject_media(device)
 
 
 def paper_settings(directory: Path, *, first_address: str, nodes: int = 1) -> Settings:

@@ -27,6 +27,7 @@ from ironic_ilo.bmc import (
 )
 from ironic_ilo.exception import (
     BmcBusy,
+    BmcError,
     BmcFeatureMissing,
     BmcLoginFailed,
     BmcUnreachable,
@@ -40,29 +41,35 @@ FLOPPY = "http://127.0.22.1:8088/v1/signature/image-1.img"
 # Every character that XML would escape, with which RIBCL differs.
 PASSWORD = "p&<w>'0rd;"
 SECONDS_TO_START = 60
-CONFIG = f"""
+CONFIG = """
 [emulator]
-state_dir = "{{directory}}"
+state_dir = "{directory}"
 control = "127.0.0.1:0"
-ready_file = "{{directory}}/ready.json"
-
+ready_file = "{directory}/ready.json"
+"""
+SERVER = f"""
 [[server]]
-name = "node-0"
+name = "{{name}}"
 address = "{ADDRESS}"
 port = 0
 username = "Administrator"
 password = "{PASSWORD}"
-generation = "ilo4-gen8"
+generation = "{{name}}"
 machine = "paper"
-serial_number = "CZ1234ABCD"
-
-[[server]]
-name = "gen9"
-address = "{ADDRESS}"
-port = 0
-password = "{PASSWORD}"
-generation = "ilo4-gen9"
 """
+# By the emulator's profile: what the server and its iLO are.
+SERVERS = {
+    "ilo4-gen8": ("ProLiant DL380p Gen8", "iLO 4"),
+    "ilo4-gen9": ("ProLiant DL380 Gen9", "iLO 4"),
+    "ilo5-early": ("ProLiant DL380 Gen10", "iLO 5"),
+    "ilo5": ("ProLiant DL380 Gen10", "iLO 5"),
+    "ilo6": ("ProLiant DL380 Gen11", "iLO 6"),
+    "ilo7": ("HPE ProLiant Compute DL380 Gen12", "iLO 7"),
+}
+REDFISH = ("ilo5-early", "ilo5", "ilo6", "ilo7")
+UEFI_ALONE = ("ilo6", "ilo7")
+# More than an emulated iLO has.
+MANY_SESSIONS = 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +111,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
     """Run ``ilo-emulator``; the value is what it wrote into its ready file."""
     directory = tmp_path_factory.mktemp("emulator")
     config = directory / "lab.toml"
-    config.write_text(CONFIG.format(directory=directory))
+    servers = "".join(SERVER.format(name=name) for name in SERVERS)
+    config.write_text(CONFIG.format(directory=directory) + servers)
     command = [sys.executable, "-m", "ilo_emulator.cli", "--config", str(config)]
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         try:
@@ -135,38 +143,57 @@ def _reach(emulator: dict[str, Any], name: str) -> Emulated:
 @pytest.fixture
 def gen9(emulator: dict[str, Any]) -> Iterator[Emulated]:
     """The emulated Gen9, off and in legacy mode before and after."""
-    gen9 = _reach(emulator, "gen9")
+    gen9 = _reach(emulator, "ilo4-gen9")
     yield gen9
-    bmc = gen9.connect()
-    bmc.set_pending_boot_mode(BootMode.LEGACY)
-    bmc.reset()
-    bmc.power_off()
+    with gen9.connect() as bmc:
+        bmc.set_pending_boot_mode(BootMode.LEGACY)
+        bmc.reset()
+        bmc.power_off()
+
+
+@pytest.fixture(params=["ilo4-gen8", *REDFISH])
+def emulated(request: pytest.FixtureRequest, emulator: dict[str, Any]) -> Iterator[Emulated]:
+    """Each of the emulated iLOs, off and with empty drives before and after."""
+    yield from _tidied(_reach(emulator, request.param))
 
 
 @pytest.fixture
-def emulated(emulator: dict[str, Any]) -> Iterator[Emulated]:
-    """The emulated iLO, off and with empty drives before and after."""
-    emulated = _reach(emulator, "node-0")
+def gen8(emulator: dict[str, Any]) -> Iterator[Emulated]:
+    """The emulated Gen8, as before."""
+    yield from _tidied(_reach(emulator, "ilo4-gen8"))
+
+
+@pytest.fixture(params=REDFISH)
+def redfish(request: pytest.FixtureRequest, emulator: dict[str, Any]) -> Iterator[Emulated]:
+    """Each of those that speak Redfish, as before."""
+    yield from _tidied(_reach(emulator, request.param))
+
+
+def _tidied(emulated: Emulated) -> Iterator[Emulated]:
     yield emulated
-    bmc = emulated.connect()
-    bmc.power_off()
-    for device in Device:
-        bmc.eject_media(device)
-    bmc.set_one_time_boot(BootDevice.NORMAL)
+    with emulated.connect() as bmc:
+        bmc.power_off()
+        for device in Device:
+            bmc.eject_media(device)
+        bmc.set_one_time_boot(BootDevice.NORMAL)
 
 
-def test_product_and_licence(emulated: Emulated):
-    bmc = emulated.connect()
+@pytest.fixture
+def bmc(emulated: Emulated) -> Iterator[Bmc]:
+    """The door to ``emulated``."""
+    with emulated.connect() as bmc:
+        yield bmc
+
+
+def test_product_and_licence(emulated: Emulated, bmc: Bmc):
     product = bmc.product()
     assert isinstance(product, Product)
-    assert product.model == "ProLiant DL380p Gen8"
-    assert product.processor == "iLO 4"
+    assert (product.model, product.processor) == SERVERS[emulated.name]
     assert "Advanced" in product.license_type
     bmc.check_virtual_media()
 
 
-def test_power(emulated: Emulated):
-    bmc = emulated.connect()
+def test_power(emulated: Emulated, bmc: Bmc):
     assert bmc.get_power_state() is PowerState.OFF
     starts = emulated.state()["starts"]
     bmc.reset()
@@ -180,13 +207,13 @@ def test_power(emulated: Emulated):
     assert bmc.get_power_state() is PowerState.OFF
 
 
-def test_a_boot_from_virtual_media_and_the_next_one(emulated: Emulated):
-    bmc = emulated.connect()
+def test_a_boot_from_virtual_media_and_the_next_one(emulated: Emulated, bmc: Bmc):
     bmc.insert_media(Device.FLOPPY, FLOPPY)
     bmc.insert_media(Device.CDROM, "http://127.0.22.1:8088/v1/old.iso")
     bmc.insert_media(Device.CDROM, ISO)
     bmc.set_one_time_boot(BootDevice.CDROM)
-    assert bmc.get_media_status(Device.CDROM) == MediaStatus(True, False, True, ISO)
+    at_once = emulated.name in REDFISH
+    assert bmc.get_media_status(Device.CDROM) == MediaStatus(True, at_once, True, ISO)
     assert bmc.get_one_time_boot() is BootDevice.CDROM
 
     bmc.power_on()
@@ -202,24 +229,36 @@ def test_a_boot_from_virtual_media_and_the_next_one(emulated: Emulated):
     bmc.eject_media(Device.CDROM)
 
 
-def test_a_url_with_a_query_is_read_back(emulated: Emulated):
-    bmc = emulated.connect()
+def test_a_url_with_a_query_is_read_back(emulated: Emulated, bmc: Bmc):
     url = f"{ISO}?temp_url_sig=0123&temp_url_expires=1795350000"
     bmc.insert_media(Device.CDROM, url)
     assert bmc.get_media_status(Device.CDROM).url == url
     assert emulated.state()["media"]["CDROM"]["url"] == url
 
 
-def test_eject(emulated: Emulated):
-    bmc = emulated.connect()
+def test_eject(bmc: Bmc):
     bmc.insert_media(Device.CDROM, ISO)
     bmc.eject_media(Device.CDROM)
     assert bmc.get_media_status(Device.CDROM) == MediaStatus(False, False, False, "")
     bmc.eject_media(Device.CDROM)
 
 
-def test_boot_order_and_mode(emulated: Emulated):
-    bmc = emulated.connect()
+def test_a_medium_that_shows_after_its_eject(emulated: Emulated, bmc: Bmc):
+    bmc.insert_media(Device.CDROM, ISO)
+    with emulated.fault(stale_inserted=0.5):
+        bmc.insert_media(Device.CDROM, f"{ISO}?another")
+    assert bmc.get_media_status(Device.CDROM).url == f"{ISO}?another"
+
+
+def test_an_eject_that_fails(emulated: Emulated, bmc: Bmc):
+    bmc.insert_media(Device.CDROM, ISO)
+    with emulated.fault(eject_fails=True), pytest.raises(BmcError, match="eject"):
+        with emulated.connect(change_timeout=0.5) as hasty:
+            hasty.eject_media(Device.CDROM)
+
+
+def test_boot_order_and_mode_of_a_gen8(gen8: Emulated):
+    bmc = gen8.connect()
     order = bmc.get_persistent_boot()
     bmc.set_persistent_boot(BootDevice.NETWORK)
     rest = [device for device in order if device is not BootDevice.NETWORK]
@@ -250,8 +289,8 @@ def test_boot_modes_and_secure_boot_of_a_gen9(gen9: Emulated):
     bmc.set_secure_boot(enabled=False)
 
 
-def test_what_a_gen8_has_not(emulated: Emulated):
-    bmc = emulated.connect()
+def test_what_a_gen8_has_not(gen8: Emulated):
+    bmc = gen8.connect()
     assert bmc.get_supported_boot_modes() == [BootMode.LEGACY]
     assert bmc.get_pending_boot_mode() is BootMode.LEGACY
     for refused in (
@@ -263,6 +302,61 @@ def test_what_a_gen8_has_not(emulated: Emulated):
             refused()
 
 
+def test_boot_order_over_redfish(redfish: Emulated):
+    with redfish.connect() as bmc:
+        order = bmc.get_persistent_boot()
+        told = redfish.name != "ilo7"  # which has no resource for it
+        assert order[:2] == [BootDevice.HDD, BootDevice.NETWORK] * told
+        bmc.set_persistent_boot(BootDevice.NETWORK)
+        assert bmc.get_persistent_boot()[:2] == [BootDevice.NETWORK, *[BootDevice.HDD] * told]
+        assert bmc.get_one_time_boot() is BootDevice.NORMAL
+        bmc.power_on()
+        bmc.reset()
+        assert [boot["device"] for boot in redfish.state()["boots"][-2:]] == ["network"] * 2
+        bmc.set_persistent_boot(BootDevice.HDD)
+        assert bmc.get_persistent_boot()[:2] == [BootDevice.HDD, *[BootDevice.NETWORK] * told]
+
+
+def test_boot_modes_and_secure_boot_over_redfish(redfish: Emulated):
+    with redfish.connect() as bmc:
+        assert bmc.get_boot_mode() is BootMode.UEFI
+        assert bmc.get_secure_boot() == SecureBoot(current=False, pending=False)
+        with redfish.fault(post_refusals=2):
+            bmc.set_secure_boot(enabled=True)
+        bmc.power_on()
+        assert bmc.get_secure_boot() == SecureBoot(current=True, pending=True)
+        bmc.set_secure_boot(enabled=False)
+        bmc.reset()
+        if redfish.name in UEFI_ALONE:
+            assert bmc.get_supported_boot_modes() == [BootMode.UEFI]
+            with pytest.raises(BmcFeatureMissing, match="no boot mode but UEFI"):
+                bmc.set_pending_boot_mode(BootMode.LEGACY)
+        else:
+            _change_boot_modes(redfish, bmc)
+
+
+def _change_boot_modes(redfish: Emulated, bmc: Bmc) -> None:
+    assert bmc.get_supported_boot_modes() == [BootMode.LEGACY, BootMode.UEFI]
+    with redfish.fault(post_refusals=2):
+        bmc.set_pending_boot_mode(BootMode.LEGACY)
+    assert (bmc.get_boot_mode(), bmc.get_pending_boot_mode()) == (BootMode.UEFI, BootMode.LEGACY)
+    bmc.reset()
+    assert bmc.get_boot_mode() is BootMode.LEGACY
+    with pytest.raises(BmcFeatureMissing, match="Put the server into UEFI mode"):
+        bmc.set_secure_boot(enabled=True)
+    bmc.set_pending_boot_mode(BootMode.UEFI)
+    bmc.reset()
+    assert bmc.get_boot_mode() is BootMode.UEFI
+
+
+def test_no_session_is_left_behind(redfish: Emulated):
+    for turn in range(MANY_SESSIONS):
+        with contextlib.suppress(KeyError), redfish.connect() as bmc:
+            bmc.get_power_state()
+            if turn % 2:
+                raise KeyError("what fails while it is open")
+
+
 def test_rest_of_an_ilo_that_fails(gen9: Emulated):
     with gen9.fault(silent=True), pytest.raises(BmcUnreachable, match="within 1 s"):
         gen9.connect(timeout=1.0).get_secure_boot()
@@ -270,8 +364,7 @@ def test_rest_of_an_ilo_that_fails(gen9: Emulated):
         gen9.connect(password="wrong-Pa$$w0rd").get_secure_boot()
 
 
-def test_refusals_during_post_are_sat_out(emulated: Emulated):
-    bmc = emulated.connect()
+def test_refusals_during_post_are_sat_out(emulated: Emulated, bmc: Bmc):
     with emulated.fault(post_refusals=2):
         bmc.set_one_time_boot(BootDevice.CDROM)
         assert bmc.get_one_time_boot() is BootDevice.CDROM
@@ -279,15 +372,15 @@ def test_refusals_during_post_are_sat_out(emulated: Emulated):
 
 def test_refusals_that_do_not_end(emulated: Emulated):
     with emulated.fault(post_refusals=1000), pytest.raises(BmcBusy, match="POST"):
-        emulated.connect(busy_timeout=1.0).set_one_time_boot(BootDevice.CDROM)
+        with emulated.connect(busy_timeout=1.0) as bmc:
+            bmc.set_one_time_boot(BootDevice.CDROM)
 
 
-def test_a_missing_licence(emulated: Emulated):
-    bmc = emulated.connect()
+def test_a_missing_licence(emulated: Emulated, bmc: Bmc):
     with emulated.fault(no_license=True):
         with pytest.raises(BmcFeatureMissing, match="Standard"):
             bmc.check_virtual_media()
-        with pytest.raises(BmcFeatureMissing, match="licen"):
+        with pytest.raises(BmcFeatureMissing, match="licence"):
             bmc.insert_media(Device.CDROM, ISO)
 
 
@@ -296,23 +389,32 @@ def test_an_ilo_that_fails(emulated: Emulated, fault):
     with emulated.fault(**fault):
         started = time.monotonic()
         with pytest.raises(BmcUnreachable, match=rf"^iLO {ADDRESS}:\d+: could not read"):
-            emulated.connect(timeout=2.0).get_power_state()
+            with emulated.connect(timeout=1.0) as bmc:
+                bmc.get_power_state()
         assert time.monotonic() - started < 10
-    assert emulated.connect().get_power_state() is PowerState.OFF
+    with emulated.connect() as bmc:
+        assert bmc.get_power_state() is PowerState.OFF
 
 
-def test_a_slow_ilo(emulated: Emulated):
-    with emulated.fault(slow_s=2):
-        assert emulated.connect().get_power_state() is PowerState.OFF
-        with pytest.raises(BmcUnreachable, match="within 1 s"):
-            emulated.connect(timeout=1.0).get_power_state()
+def test_a_slow_ilo(emulated: Emulated, bmc: Bmc):
+    with emulated.fault(slow_s=0.6):
+        assert bmc.get_power_state() is PowerState.OFF
+        with pytest.raises(BmcUnreachable, match=r"within 0\.3 s"):
+            with emulated.connect(timeout=0.3) as hasty:
+                hasty.get_power_state()
 
 
 def test_a_wrong_password(emulated: Emulated):
-    with pytest.raises(BmcLoginFailed):
-        emulated.connect(password="wrong-Pa$$w0rd").power_on()
+    with pytest.raises(BmcLoginFailed), emulated.connect(password="wrong-Pa$$w0rd") as bmc:
+        bmc.power_on()
 
 
 def test_a_certificate_that_is_not_known(emulated: Emulated):
     with pytest.raises(BmcUnreachable, match="ilo_verify_ca"):
-        emulated.connect(verify_ca=True).get_power_state()
+        with emulated.connect(verify_ca=True) as bmc:
+            bmc.get_power_state()
+
+
+def test_ribcl_that_is_disabled(gen8: Emulated):
+    with gen8.fault(ribcl_disabled=True), pytest.raises(BmcFeatureMissing, match="Enable RIBCL"):
+        gen8.connect().get_power_state()

@@ -4,6 +4,7 @@ import pytest
 from ironic.common import exception
 
 from ironic_ilo import driver_info
+from ironic_ilo.bmc import TlsVersion
 
 GOOD = {
     "ilo_address": "192.0.2.5",
@@ -39,6 +40,21 @@ def test_verification_is_turned_off_only_in_words(value):
     assert driver_info.parse_access(node(ilo_verify_ca=value)).verify_ca is False
 
 
+@pytest.mark.parametrize(
+    ("value", "oldest"),
+    [
+        (..., None),
+        (None, None),
+        ("", None),
+        ("1.0", TlsVersion.TLS_1_0),
+        (1.1, TlsVersion.TLS_1_1),
+        ("1.2", TlsVersion.TLS_1_2),
+    ],
+)
+def test_old_tls_is_only_for_nodes_that_ask_for_it(value, oldest):
+    assert driver_info.parse_access(node(ilo_min_tls_version=value)).min_tls_version is oldest
+
+
 @pytest.mark.parametrize("address", ["2001:db8::1", "[2001:db8::1]"])
 def test_ipv6_address_loses_its_brackets(address):
     assert driver_info.parse_access(node(ilo_address=address)).address == "2001:db8::1"
@@ -64,6 +80,9 @@ def test_missing_property_is_named(name, value):
         ("client_timeout", "-1"),
         ("client_timeout", "soon"),
         ("ilo_verify_ca", "/nowhere/ca.pem"),
+        ("ilo_min_tls_version", "1.3"),
+        ("ilo_min_tls_version", "TLSv1"),
+        ("ilo_min_tls_version", 1),
     ],
 )
 def test_malformed_property_is_named(name, value):

@@ -1,5 +1,6 @@
 """Where a power on boots the instance, and where it must not."""
 
+from contextlib import nullcontext
 from unittest import mock
 
 import pytest
@@ -23,7 +24,7 @@ def world():
     made.attach_mock(mock.create_autospec(Bmc, instance=True), "ilo")
     made.ilo.get_power_state.return_value = PowerState.OFF
     with (
-        mock.patch.object(bmc, "connect", autospec=True, return_value=made.ilo),
+        mock.patch.object(bmc, "connect", autospec=True, return_value=nullcontext(made.ilo)),
         mock.patch.object(boot_iso, "attach", autospec=True) as attach,
         mock.patch.object(boot_iso, "release", autospec=True) as release,
     ):

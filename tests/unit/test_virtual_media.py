@@ -1,5 +1,6 @@
 """Booting from virtual media: what comes after what."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest import mock
 
@@ -25,7 +26,7 @@ def world():
     made.attach_mock(mock.create_autospec(ObjectStore, instance=True), "store")
     made.store.get_tmp_url.return_value = URL
     with (
-        mock.patch.object(bmc, "connect", autospec=True, return_value=made.ilo),
+        mock.patch.object(bmc, "connect", autospec=True, return_value=nullcontext(made.ilo)),
         mock.patch.object(publisher, "get_object_store", autospec=True, return_value=made.store),
         mock.patch.object(virtual_media.images, "create_vfat_image", autospec=True) as create,
     ):

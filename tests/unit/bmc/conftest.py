@@ -1,5 +1,6 @@
 """A scripted iLO, its certificate, and the access to it."""
 
+import dataclasses
 import datetime
 import ipaddress
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ironic_ilo.bmc import Access
+from ironic_ilo.bmc.detection import KNOWN
+from tests.unit.bmc.redfish_ilo import RedfishIlo
 from tests.unit.bmc.scripted_ilo import ScriptedIlo
 
 PASSWORD = "canary-Pa$$w0rd"
@@ -19,16 +22,16 @@ PASSWORD = "canary-Pa$$w0rd"
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
+    """A self-signed certificate for this host with its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ILOCZ1234ABCD")])
     now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    addresses = [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ("127.0.0.1", "::1")]
     signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -44,6 +47,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_memory() -> None:
+    """What listened at a port in another test says nothing."""
+    KNOWN.clear()
+
+
 @pytest.fixture
 def ilo(certificate: Path) -> Iterator[ScriptedIlo]:
     server = ScriptedIlo(certificate)
@@ -57,3 +66,17 @@ def access(ilo: ScriptedIlo, certificate: Path) -> Access:
     return Access(
         "127.0.0.1", "admin", PASSWORD, ilo.port, verify_ca=str(certificate), timeout=20.0
     )
+
+
+@pytest.fixture
+def redfish_ilo(certificate: Path) -> Iterator[RedfishIlo]:
+    """An iLO 5 whose server is off, in UEFI mode; nobody may stay logged in when a test ends."""
+    server = RedfishIlo(certificate, ("admin", PASSWORD))
+    yield server
+    server.stop()
+    assert server.sessions == {}
+
+
+@pytest.fixture
+def redfish_access(redfish_ilo: RedfishIlo, access: Access) -> Access:
+    return dataclasses.replace(access, port=redfish_ilo.port)

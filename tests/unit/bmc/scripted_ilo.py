@@ -14,7 +14,8 @@ from pathlib import Path
 _DOCUMENTS_BEFORE = 3
 _DOCUMENTS_AFTER = 3
 _COMMAND = re.compile(r'MODE="(?:read|write)">\s*<(\w+)')
-_REST = "/rest/v1/"
+_REST = ("/rest/v1/", "/redfish/")
+_XMLDATA = "/xmldata?item=all"
 
 Behaviour = Callable[["Connection"], None]
 
@@ -35,9 +36,12 @@ def reply(payload: str = "", *, status: int = 0, message: str = "No error") -> s
 class Connection:
     """One accepted connection, after its request has been read."""
 
-    def __init__(self, tls: ssl.SSLSocket, command: str, ended: threading.Event) -> None:
+    def __init__(
+        self, tls: ssl.SSLSocket, command: str, body: str, ended: threading.Event
+    ) -> None:
         self.tls = tls
         self.command = command
+        self.body = body
         self.ended = ended
 
     def send(self, *parts: str) -> None:
@@ -101,23 +105,41 @@ def slow(behaviour: Behaviour, *, seconds: float) -> Behaviour:
     return behave
 
 
+def xmldata(title: str = "Integrated Lights-Out 4 (iLO 4)", firmware: str = "2.55") -> Behaviour:
+    """Answer what an iLO says of itself to everyone."""
+    processor = f"<MP><ST>1</ST><PN>{title}</PN><FWRI>{firmware}</FWRI></MP>"
+    return raw(f'HTTP/1.1 200 OK\r\n\r\n<?xml version="1.0"?><RIMP>{processor}</RIMP>')
+
+
+def not_found(connection: Connection) -> None:
+    """Answer that there is nothing here."""
+    connection.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
 def drop(connection: Connection) -> None:
     """Break off in the middle of a reply."""
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", document())
 
 
 class ScriptedIlo:
-    """Listens on 127.0.0.1 until ``stop()``; records the bodies that it gets.
+    """Listens at an address until ``stop()``; records the bodies that it gets.
 
+    :ivar context: its TLS settings, to be changed before it is used.
     :ivar requests: the bodies received.
     :ivar commands: the commands received: RIBCL's by name, REST's by method and path.
+    :ivar questions: how often it was asked what it is.
+    :ivar xmldata: what it answers then.
     :ivar headers: the headers of the last request, names in lower case.
     """
 
-    def __init__(self, certificate: Path) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(
+        self, certificate: Path, *, address: str = "127.0.0.1", ciphers: str = "DEFAULT"
+    ) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_ciphers(ciphers)
+        self.context.load_cert_chain(certificate)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self._ended = threading.Event()
         self._scripts: dict[str, list[Behaviour]] = {}
         self._threads: list[threading.Thread] = []
@@ -125,6 +147,8 @@ class ScriptedIlo:
         self.requests: list[str] = []
         self.commands: list[str] = []
         self.headers: dict[str, str] = {}
+        self.questions = 0
+        self.xmldata = xmldata()
         self._start(self._accept)
 
     def on(self, command: str, *behaviours: Behaviour) -> None:
@@ -154,14 +178,18 @@ class ScriptedIlo:
     def _serve(self, plain: socket.socket) -> None:
         plain.settimeout(20)
         with suppress(OSError), plain:  # a client that has given up
-            with self._context.wrap_socket(plain, server_side=True) as tls:
+            with self.context.wrap_socket(plain, server_side=True) as tls:
                 line, self.headers, request = _read_request(tls)
                 method, path = line.split()[:2]
+                if path == _XMLDATA:
+                    self.questions += 1
+                    self.xmldata(Connection(tls, path, request, self._ended))
+                    return
                 rest = path.startswith(_REST)
                 command = f"{method} {path}" if rest else _find_command(request)
                 self.requests.append(request)
                 self.commands.append(command)
-                self._next(command)(Connection(tls, command, self._ended))
+                self._next(command)(Connection(tls, command, request, self._ended))
 
     def _next(self, command: str) -> Behaviour:
         script = self._scripts.get(command) or [

@@ -5,8 +5,10 @@ from urllib.error import URLError
 
 import pytest
 from proliantutils import exception as proliant
+from sushy import exceptions as sushy
 
 from ironic_ilo.bmc.errors import RefusalError, translated
+from ironic_ilo.bmc.messages import RestRefusalError
 from ironic_ilo.exception import (
     BmcBusy,
     BmcError,
@@ -23,6 +25,13 @@ PROLIANTUTILS_ERRORS = [
 ]
 
 
+SUSHY_ERRORS = [
+    member
+    for _name, member in inspect.getmembers(sushy, inspect.isclass)
+    if issubclass(member, Exception) and not issubclass(member, sushy.HTTPError)
+]
+
+
 def make(error: type[Exception]) -> Exception:
     """Make an error that carries a URL, whatever its constructor takes."""
     if issubclass(error, proliant.RedfishError):
@@ -30,8 +39,8 @@ def make(error: type[Exception]) -> Exception:
     return error(SECRET)
 
 
-@pytest.mark.parametrize("error", PROLIANTUTILS_ERRORS)
-def test_every_error_of_proliantutils_is_translated(error):
+@pytest.mark.parametrize("error", PROLIANTUTILS_ERRORS + SUSHY_ERRORS)
+def test_every_error_of_the_libraries_is_translated(error):
     with pytest.raises(BmcError) as caught, translated("iLO x:443", "do it"):
         raise make(error)
     assert str(caught.value).startswith("iLO x:443: could not do it: ")
@@ -48,6 +57,10 @@ def test_every_error_of_proliantutils_is_translated(error):
         (proliant.IloClientInternalError, BmcUnreachable),
         (proliant.IloCommandNotSupportedError, BmcFeatureMissing),
         (proliant.IloCommandNotSupportedInBiosError, BmcFeatureMissing),
+        (sushy.MissingActionError, BmcFeatureMissing),
+        (sushy.MissingAttributeError, BmcFeatureMissing),
+        (sushy.InvalidParameterValueError, BmcFeatureMissing),
+        (sushy.MalformedAttributeError, BmcUnreachable),
         (URLError, BmcUnreachable),
         (AttributeError, BmcUnreachable),
         (IndexError, BmcUnreachable),
@@ -87,6 +100,35 @@ def test_what_a_refusal_is(status, text, ours):
     assert type(caught.value) is ours
     assert f"could not do it: it says {text!r} (0x{status:04X})" in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "messages", "ours", "hint"),
+    [
+        (400, ["UnauthorizedLoginAttempt"], BmcLoginFailed, "ilo_password"),
+        (400, ["LoginAttemptDelayed"], BmcLoginFailed, "ilo_password"),
+        (401, [], BmcLoginFailed, "ilo_password"),
+        (403, [], BmcError, "privilege"),
+        (404, [], BmcFeatureMissing, "firmware"),
+        (503, [], BmcBusy, "POST"),
+        (400, ["Whatever", "LicenseKeyRequired"], BmcFeatureMissing, "licence"),
+        (400, ["UnsupportedOperation"], BmcFeatureMissing, "firmware"),
+        (400, ["VirtualMediaIsDisabled"], BmcFeatureMissing, "virtual media"),
+        (400, ["UnableToModifyDuringSystemPOST"], BmcBusy, "POST"),
+        (400, ["ResourceNotReadyRetry"], BmcBusy, "POST"),
+        (503, ["SessionLimitExceeded"], BmcBusy, "sessions"),
+        (400, ["CreateLimitReachedForResource"], BmcBusy, "sessions"),
+        (400, ["Whatever"], BmcError, "event log"),
+        (500, [], BmcError, "event log"),
+    ],
+)
+def test_what_a_refusal_over_rest_is(status, messages, ours, hint):
+    with pytest.raises(BmcError) as caught, translated("iLO x:443", "do it"):
+        raise RestRefusalError(status, messages)
+    assert type(caught.value) is ours
+    words = ", ".join(messages) or "nothing more"
+    assert f"could not do it: it says {words} (HTTP status {status})" in str(caught.value)
+    assert hint in caught.value.hint
 
 
 def test_our_own_errors_pass():

@@ -23,6 +23,7 @@ from tests.unit.bmc.scripted_ilo import ScriptedIlo, answer
         ("&amp;", '"&amp;"'),
         ("\\1\\g<0>", '"\\1\\g<0>"'),
         ("käse", '"käse"'),
+        (" two  words ", '" two  words "'),
     ],
 )
 def test_a_password_is_written_as_it_is(ilo: ScriptedIlo, access: Access, password, written):

@@ -190,9 +190,9 @@ def test_nobody_listens(access: Access):
     with pytest.raises(BmcUnreachable) as caught:
         connect(dataclasses.replace(access, port=port)).get_power_state()
     assert str(caught.value) == (
-        f"iLO 127.0.0.1:{port}: could not read the power state: the connection failed (Connection "
-        "refused). Check that the iLO has power and network, and `ilo_address` and `client_port` "
-        "in driver_info."
+        f"iLO 127.0.0.1:{port}: could not read what kind of iLO it is: the connection failed "
+        "(Connection refused). Check that the iLO has power and network, and `ilo_address` and "
+        "`client_port` in driver_info."
     )
 
 
@@ -226,8 +226,10 @@ def test_a_refused_login_is_final(ilo: ScriptedIlo, access: Access, status, mess
 
 def test_ribcl_that_is_switched_off(ilo: ScriptedIlo, access: Access):
     ilo.on("GET_HOST_POWER_STATUS", answer(status=1, message="Error: RIBCLI is disabled."))
-    with pytest.raises(BmcFeatureMissing, match="RIBCLI is disabled"):
-        connect(access).get_power_state()
+    ilo.on("GET_CURRENT_BOOT_MODE", answer(status=1, message="Error: RIBCLI is disabled."))
+    for read in (connect(access).get_power_state, connect(access).get_boot_mode):
+        with pytest.raises(BmcFeatureMissing, match=r"RIBCLI is disabled.*Enable RIBCL"):
+            read()
 
 
 def test_a_certificate_is_verified_by_default(ilo: ScriptedIlo, access: Access):
