@@ -28,7 +28,7 @@ from lab.tiny_instance import build_tiny_instance
 
 _FIRST_ADDRESS = {LEGACY: "127.0.75.10", UEFI: "127.0.75.20"}
 _DEADLINE = 900.0
-_MACHINE_STAGES = ("ramdisk", "instance")
+_MACHINE_STAGES = ("post", "ramdisk", "instance")
 _CALLBACK = "power on to callback"
 _MOST_ISO_MIB = 24
 _MOST_FETCHED_MIB = 16

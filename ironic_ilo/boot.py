@@ -7,7 +7,8 @@ from ironic.common import boot_devices, metrics_utils, states
 from ironic.conductor import utils as manager_utils
 from ironic.drivers import base
 
-from ironic_ilo import boot_iso, driver_info, virtual_media
+from ironic_ilo import boot_iso, boot_proof, driver_info, virtual_media
+from ironic_ilo.boot_watch import BootWatch
 from ironic_ilo.instance_info import is_whole_disk
 from ironic_ilo.reconciler import Reconciler
 
@@ -17,7 +18,7 @@ METRICS = metrics_utils.get_metrics_logger(__name__)
 _INSTANCE_RETURNS = (states.RESCUING, states.SERVICING)
 
 
-class IloVirtualMediaBoot(Reconciler, base.BootInterface):
+class IloVirtualMediaBoot(Reconciler, BootWatch, base.BootInterface):
     """Boots a ProLiant from the virtual media of its iLO."""
 
     def get_properties(self) -> dict[str, str]:
@@ -41,7 +42,10 @@ class IloVirtualMediaBoot(Reconciler, base.BootInterface):
         :raises IloOperationError: a step of it failed.
         """
         deploy_iso = driver_info.parse_deploy_properties(task.node).deploy_iso
-        virtual_media.setup_virtual_media_boot(task, deploy_iso, ramdisk_params, ramdisk_files)
+        urls = virtual_media.setup_virtual_media_boot(
+            task, deploy_iso, ramdisk_params, ramdisk_files
+        )
+        boot_proof.note_media(task.node, urls)
 
     @METRICS.timer("IloVirtualMediaBoot.clean_up_ramdisk")
     def clean_up_ramdisk(self, task: Any) -> None:

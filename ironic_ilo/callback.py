@@ -35,7 +35,15 @@ from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from ironic_ilo import conf, deploy_secrets, local_disks, publisher, timeline, virtual_media
+from ironic_ilo import (
+    boot_proof,
+    conf,
+    deploy_secrets,
+    local_disks,
+    publisher,
+    timeline,
+    virtual_media,
+)
 from ironic_ilo.deploy_secrets import DeploySecrets
 from ironic_ilo.exception import InvalidInput
 from ironic_ilo.ironic_errors import translated
@@ -190,6 +198,7 @@ def end_deploy(task: Any) -> None:
     node.del_driver_internal_info(NONCE)
     node.del_driver_internal_info(CALLBACK)
     node.del_driver_internal_info(timeline.PROGRESS)
+    boot_proof.forget(node)
     manager_utils.wipe_token_and_url(task)
     node.save()
 
@@ -354,8 +363,9 @@ def take(task: Any, info: DeployInfo) -> None:
     """
     if not claim(task, lambda: _is_awaited(task.node, info)):
         return
-    remove_floppy(task)
     node = task.node
+    boot_proof.accept(node)
+    remove_floppy(task)
     node.set_driver_internal_info(CALLBACK, info.as_dict())
     node.save()
     manager_utils.notify_conductor_resume_deploy(task)

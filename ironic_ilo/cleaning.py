@@ -32,7 +32,7 @@ from ironic.drivers import base
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
-from ironic_ilo import callback, ramdisk, timeline
+from ironic_ilo import boot_proof, callback, ramdisk, timeline
 from ironic_ilo.callback import DeployInfo, RamdiskAction
 
 LOG = logging.getLogger(__name__)
@@ -271,6 +271,7 @@ def take(task: Any, report: Report) -> None:
     if not callback.claim(task, lambda: _is_awaited(task.node, report)):
         return
     node = task.node
+    boot_proof.accept(node)
     if timeline.PROGRESS not in node.driver_internal_info:
         callback.remove_floppy(task)
     if report.progress is None:

@@ -209,6 +209,20 @@ _DEPLOY_OPTS = [
             "for authentication, and pass_deploy_info with [DEFAULT]auth_strategy noauth."
         ),
     ),
+    cfg.IntOpt(
+        "boot_proof_timeout",
+        default=900,
+        min=0,
+        mutable=True,
+        help=_(
+            "Time, in seconds after power on, within which a server must begin to read the media "
+            "that its deploy ramdisk starts from; at most deploy_helper_images_ttl, after which "
+            "it cannot any more. POST, which comes first, takes up to ten minutes on large "
+            "servers. When it is over, the media are inserted once more, and when it is over "
+            "again, the deploy or the cleaning fails. Only with use_web_server_for_images, for "
+            "Swift does not tell what is read. 0 waits for the ramdisk's callback alone."
+        ),
+    ),
     cfg.StrOpt(
         "callback_ca",
         help=_(

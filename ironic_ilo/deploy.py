@@ -13,6 +13,7 @@ from oslo_log import log as logging
 from ironic_ilo import (
     boot_iso,
     boot_mode,
+    boot_proof,
     callback,
     cleaning,
     configdrive,
@@ -88,7 +89,7 @@ class IloVirtualMediaIscsiDeploy(cleaning.Cleaning):
             task.driver.network.unconfigure_tenant_networks(task)
             task.driver.network.add_provisioning_network(task)
         ramdisk.boot(task, RamdiskAction.DEPLOY)
-        timeline.begin_stage(node, "ramdisk")
+        boot_proof.begin_stage(node)
         return str(states.DEPLOYWAIT)
 
     @METRICS.timer("IloVirtualMediaIscsiDeploy.write_image")

@@ -115,7 +115,7 @@ class ImageServer:
 
     async def _image(self, request: web.Request) -> web.StreamResponse:
         try:
-            path, stored = await asyncio.to_thread(self._open, request.raw_path)
+            path, stored = await asyncio.to_thread(self._open, request.method, request.raw_path)
         except _RefusedError as refusal:
             LOG.warning("Refused %s to %s: %s", refusal.what, request.remote, refusal.why)
             # The same answer whatever the reason: it tells a stranger nothing.
@@ -123,7 +123,7 @@ class ImageServer:
         with closing(stored.file):
             return await self._send(request, path, stored)
 
-    def _open(self, raw_path: str) -> tuple[SignedPath, StoredObject]:
+    def _open(self, method: str, raw_path: str) -> tuple[SignedPath, StoredObject]:
         path = parse_path(raw_path)
         if path is None:
             raise _RefusedError("a path", "it is not a temporary URL of ours")
@@ -139,7 +139,16 @@ class ImageServer:
             raise _RefusedError(
                 what, "the URL has expired, is for an older content, or another key signed it"
             )
+        if method == "GET":
+            self._note_fetch(path)
         return path, stored
+
+    def _note_fetch(self, path: SignedPath) -> None:
+        """Let the conductor know that the URL is read from; the reader does not depend on it."""
+        try:
+            self._store.note_fetch(path.container, path.object_name, path.expires)
+        except StoreError as error:
+            LOG.warning("%s", error)
 
     async def _send(
         self, request: web.Request, path: SignedPath, stored: StoredObject

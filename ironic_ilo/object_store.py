@@ -54,6 +54,15 @@ class ObjectStore(Protocol):
         :param suffix: what its path ends in, ``.iso`` or ``.img``: some BMCs insist.
         """
 
+    def name_url(self, url: str) -> str | None:
+        """Name a temporary URL of this store, to ask ``fetched_at``; the name grants nothing.
+
+        ``None``: it is not of this store, or the store cannot tell what is read from it.
+        """
+
+    def fetched_at(self, url_name: str) -> float | None:
+        """Tell when a URL was first read from, in seconds since the epoch; ``None``: not yet."""
+
     def get_object_info(self, container: str, object_name: str) -> ObjectInfo | None:
         """Describe an object; ``None`` when it does not exist or has expired."""
 

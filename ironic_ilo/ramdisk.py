@@ -8,8 +8,9 @@ from ironic.conf import CONF
 
 from deploy_ramdisk.network import FILE_NAME as NETWORK_FILE
 from deploy_ramdisk.network import render_network_conf
-from ironic_ilo import boot_mode, callback, deploy_secrets, publisher, virtual_media
+from ironic_ilo import boot_mode, boot_proof, callback, deploy_secrets, publisher, virtual_media
 from ironic_ilo.callback import RamdiskAction
+from ironic_ilo.deploy_secrets import DeploySecrets
 from ironic_ilo.ironic_errors import translated
 
 # In ``driver_internal_info`` from when a deploy or a cleaning has found the iLO in order, until it
@@ -53,9 +54,35 @@ def boot(task: Any, action: RamdiskAction) -> None:
     """
     boot_mode.prepare(task)
     secrets = callback.start_deploy(task)
-    parameters = callback.build_ramdisk_parameters(task.node, secrets, action=action)
+    boot_proof.begin(task.node)
+    _start(task, action, secrets)
+
+
+def boot_again(task: Any, action: RamdiskAction) -> None:
+    """Insert the media of a boot that came to nothing anew, with the secrets that it had.
+
+    Those who wait for the ramdisk's callback wait as long as for the first time.
+
+    :raises InvalidParameterValue: the ramdisk needs a token, which only the request had.
+    :raises IloOperationError: a step of it failed.
+    """
+    node = task.node
+    secrets = callback.get_secrets(node)
+    assert secrets is not None  # noqa: S101 - they end together with the wait
+    boot_proof.begin(node, attempt=2)
+    callback.check_token(task)
+    manager_utils.node_power_action(task, states.POWER_OFF)
+    virtual_media.eject_virtual_media(task)
+    _start(task, action, secrets)
+    node.touch_provisioning()
+
+
+def _start(task: Any, action: RamdiskAction, secrets: DeploySecrets) -> None:
+    node = task.node
+    parameters = callback.build_ramdisk_parameters(node, secrets, action=action)
     task.driver.boot.prepare_ramdisk(task, parameters, _files(task))
     manager_utils.node_power_action(task, states.POWER_ON)
+    boot_proof.note_power_on(node)
 
 
 def _files(task: Any) -> dict[str, bytes]:

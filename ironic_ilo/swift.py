@@ -145,6 +145,14 @@ class SwiftAPI:
         base = f"{account.scheme}://{account.netloc}{quote(path)}"
         return f"{base}{query}&filename={file_name}"
 
+    def name_url(self, url: str) -> str | None:  # noqa: ARG002 - the protocol's signature
+        """See ``ObjectStore``. Swift's own log alone tells who has read what."""
+        return None
+
+    def fetched_at(self, url_name: str) -> float | None:  # noqa: ARG002 - the protocol's signature
+        """See ``ObjectStore``."""
+        return None
+
     def get_object_info(self, container: str, object_name: str) -> ObjectInfo | None:
         """See ``ObjectStore``."""
         with self._connected(f"Reading {container}/{object_name}") as connection:

@@ -20,10 +20,15 @@ def start(node: Any) -> None:
     node.del_driver_internal_info(PROGRESS)
 
 
-def begin_stage(node: Any, stage: str) -> None:
-    """Note that a stage begins now, and save the node."""
+def begin_stage(node: Any, stage: str, *, at: float | None = None) -> None:
+    """Note that a stage begins, and save the node.
+
+    :param at: when, by another machine's clock, which may be wrong; ``None``: now.
+    """
     stages = list(node.driver_internal_info.get(TIMELINE) or [])
-    stages.append({"stage": stage, "at": round(time.time(), 3)})
+    now, before = time.time(), stages[-1]["at"] if stages else 0.0
+    began = now if at is None else min(max(at, before), now)
+    stages.append({"stage": stage, "at": round(began, 3)})
     node.set_driver_internal_info(TIMELINE, stages)
     node.save()
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ironic.common import exception
 from ironic.conf import CONF
 from oslo_log import log as logging
 
 from ironic_ilo import driver_info, images, publisher
-from ironic_ilo.bmc.types import BootDevice, Device
+from ironic_ilo.bmc.types import BootDevice, Device, MediaStatus
 from ironic_ilo.ironic_errors import translated
 
 LOG = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def setup_virtual_media_boot(
     boot_iso: str,
     boot_parameters: Mapping[str, str] | None = None,
     boot_files: Mapping[str, bytes] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Make the next start of a node, and only that one, boot an ISO from virtual media.
 
     The node should be off: media must not change under a running system, and the URLs' time
@@ -32,18 +33,24 @@ def setup_virtual_media_boot(
     :param boot_parameters: written to ``parameters.txt`` on a floppy beside the ISO. Without
         any, the floppy drive is emptied.
     :param boot_files: further files of the floppy, content by name.
+    :returns: names (``ObjectStore.name_url``) of those URLs of the media that have one.
     :raises IloOperationError: the licence lacks virtual media, or a step failed.
     """
     node = task.node
+    urls = []
     with translated(node, "attach virtual media"), driver_info.connect(node) as server:
+        store = publisher.get_object_store()
         server.check_virtual_media()
         if boot_parameters:
-            server.insert_media(Device.FLOPPY, _publish_floppy(node, boot_parameters, boot_files))
+            urls.append(_publish_floppy(node, boot_parameters, boot_files))
+            server.insert_media(Device.FLOPPY, urls[-1])
         else:
             server.eject_media(Device.FLOPPY)
-        server.insert_media(Device.CDROM, publisher.make_iso_url(task, boot_iso))
+        urls.append(publisher.make_iso_url(task, boot_iso))
+        server.insert_media(Device.CDROM, urls[-1])
         server.set_one_time_boot(BootDevice.CDROM)
     LOG.info("Node %(node)s boots from virtual media at its next start", {"node": node.uuid})
+    return tuple(name for name in map(store.name_url, urls) if name is not None)
 
 
 def check_virtual_media(task: Any) -> None:
@@ -53,6 +60,24 @@ def check_virtual_media(task: Any) -> None:
     """
     with translated(task.node, "use virtual media"), driver_info.connect(task.node) as server:
         server.check_virtual_media()
+
+
+def describe_drives(task: Any) -> str:
+    """Say what the iLO says of its drives; where their images come from is a secret."""
+    try:
+        with (
+            translated(task.node, "read the virtual media drives"),
+            driver_info.connect(task.node) as server,
+        ):
+            return ", ".join(_describe(it, server.get_media_status(it)) for it in Device)
+    except exception.IronicException as exc:
+        return f"nothing ({exc})"
+
+
+def _describe(device: Device, status: MediaStatus) -> str:
+    if not status.inserted:
+        return f"{device} is empty"
+    return f"{device} is inserted and {'' if status.connected else 'not '}connected"
 
 
 def eject_virtual_media(task: Any) -> None:

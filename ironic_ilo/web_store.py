@@ -5,6 +5,7 @@ Conductors and image servers share the directory, all as the same user. Of each 
     <root>/<container>/entries/<object>           JSON: what is stored under this name
                        contents/<object>.<etag>   the bytes; the ETag is their SHA-256
                        incoming/<random>          files on their way to either
+                       fetched/<object>.<expires> whether a URL was read from: ``fetch_marks``
                        lock                       held (flock) by whoever changes the others
 
 Every file appears by a rename, the content before the entry that names it, and is forgotten in
@@ -28,14 +29,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ironic_ilo.exception import InvalidInput, StoreError
+from ironic_ilo.fetch_marks import FetchMarks
 from ironic_ilo.object_store import ObjectInfo
-from ironic_ilo.signed_path import NAME, PathSigner
+from ironic_ilo.signed_path import NAME, PathSigner, parse_path
 
 LOG = logging.getLogger(__name__)
 
 _SECONDS_TO_LOCK = 60.0
 _SECONDS_BETWEEN_TRIES = 0.01
 _ABANDONED_SECONDS = 3600.0  # a running upload writes more often than this
+# Conductors ask whether a URL was read from soon after it has expired, if not before.
+_MARK_SECONDS = 24 * 3600.0
 _CHUNK_BYTES = 1024 * 1024
 
 # What Swift can hold as headers, and hands back unchanged.
@@ -108,6 +112,7 @@ class ObjectDirectory:
             if place.exists():
                 with place.locked():
                     place.remove(object_name)
+                    place.marks.remove(object_name)
 
     def get_object_info(self, container: str, object_name: str) -> ObjectInfo | None:
         """See ``ObjectStore``."""
@@ -159,6 +164,15 @@ class ObjectDirectory:
                 return None
             return StoredObject(file, entry.etag, entry.size, entry.stored_at)
 
+    def note_fetch(self, container: str, object_name: str, expires: int) -> None:
+        """Note that the URL of an object that expires then is read from.
+
+        :raises StoreError: it could not be noted.
+        """
+        with _reporting(f"Noting a read of {container}/{object_name}"):
+            place = self._container(container, object_name)
+            place.marks.note_fetch(object_name, expires, self._clock())
+
     def sweep(self) -> list[str]:
         """Remove expired and damaged objects, and what crashes have left behind.
 
@@ -182,6 +196,7 @@ class ObjectDirectory:
                     doomed.append(name)
                     place.remove(name)
             place.remove_strays(older_than=self._clock() - _ABANDONED_SECONDS)
+            place.marks.remove_expired(self._clock() - _MARK_SECONDS)
         return doomed
 
     def _container(self, container: str, object_name: str | None = None) -> "_Container":
@@ -237,10 +252,24 @@ class WebStore(ObjectDirectory):
         if stored is None:
             raise StoreError(f"Object {container}/{object_name} does not exist")
         stored.file.close()
-        expires = math.ceil(self._clock() + timeout)
+        with _reporting(f"Making a URL of {container}/{object_name}"):
+            marks = self._container(container, object_name).marks
+            expires = marks.create(object_name, math.ceil(self._clock() + timeout))
         return self._base_url + self._signer.make(
             container, object_name, stored.etag, expires, suffix=suffix
         )
+
+    def name_url(self, url: str) -> str | None:
+        """See ``ObjectStore``."""
+        path = parse_path(url.removeprefix(self._base_url))
+        return None if path is None else f"{path.container}/{path.object_name}/{path.expires}"
+
+    def fetched_at(self, url_name: str) -> float | None:
+        """See ``ObjectStore``. It is the image server's moment, by its clock."""
+        container, object_name, expires = url_name.split("/")
+        with _reporting(f"Asking for reads of {container}/{object_name}"):
+            place = self._container(container, object_name)
+            return place.marks.fetched_at(object_name, int(expires))
 
 
 @dataclass(frozen=True)
@@ -262,6 +291,7 @@ class _Container:
         self._entries = path / "entries"
         self._contents = path / "contents"
         self._incoming = path / "incoming"
+        self.marks = FetchMarks(path / "fetched")
 
     def exists(self) -> bool:
         return self._entries.is_dir()

@@ -30,6 +30,7 @@ _SECONDS_TO_LOGIN = 1500.0
 _DEPLOY_STAGES = {
     "image": "checking the image",
     "attach": "attaching deploy ISO and floppy",
+    "post": "booting the deploy ramdisk",
     "ramdisk": "booting the deploy ramdisk",
     "write": "writing the image over iSCSI",
     "boot_iso": "building the boot ISO",

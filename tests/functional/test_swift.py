@@ -134,6 +134,11 @@ def test_temporary_url_is_for_one_object(store, source):
     assert requests.put(url, data=b"", timeout=SECONDS_FOR_HTTP).status_code == 401
 
 
+def test_cannot_tell_what_is_read(store, source):
+    store.upload_object(CONTAINER, NAME, source)
+    assert store.name_url(store.get_tmp_url(CONTAINER, NAME, 600, suffix=".img")) is None
+
+
 def test_no_temporary_url_key(store, source, account):
     store.upload_object(CONTAINER, NAME, source)
     account.post_account({"X-Account-Meta-Temp-Url-Key": ""})

@@ -219,6 +219,19 @@ def test_every_refusal_looks_the_same(server, session, url, tmp_path):
         assert raw_get(server, path) == (404, b"There is no such image.\n"), path
 
 
+def test_a_read_that_cannot_be_noted_is_served(server, session, tmp_path):
+    url = publish(server, tmp_path, b"content", name="unmarked")
+    marks = server.root / CONTAINER / "fetched"
+    marks.rename(aside := marks.with_name("aside"))
+    marks.write_text("no directory")
+    try:
+        assert session.get(url, timeout=TIMEOUT).content == b"content"
+    finally:
+        marks.unlink()
+        aside.rename(marks)
+    assert f"Noting a read of {CONTAINER}/unmarked failed" in server.log
+
+
 def test_an_expired_object_is_not_served(server, session, tmp_path):
     url = publish(server, tmp_path, b"content", name="brief", delete_after=1)
     assert session.get(url, timeout=TIMEOUT).ok

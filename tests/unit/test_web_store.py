@@ -7,9 +7,11 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ from ironic_ilo.signed_path import NAME as NAME_PATTERN
 from ironic_ilo.signed_path import PathSigner, parse_path
 from ironic_ilo.web_store import ObjectDirectory, WebStore
 from tests.image_server_process import SIGNING_KEY, running_image_server
-from tests.object_store_contract import NAME, ObjectStoreContract
+from tests.object_store_contract import NAME, SECONDS_FOR_HTTP, ObjectStoreContract, http_get
 
 BASE_URL = "http://192.0.2.10:8088"
 CONTAINER = "ironic_ilo_container"
@@ -61,6 +63,25 @@ class TestWebStore(ObjectStoreContract):
     @pytest.fixture
     def pass_time(self, clock):
         return clock.advance
+
+    def test_tells_when_a_url_was_first_read_from(self, store, container, source, server):
+        store.upload_object(container, NAME, source)
+        url, other = (store.get_tmp_url(container, NAME, 600, suffix=".img") for _ in range(2))
+        name = store.name_url(url)
+        assert parse_path(url.removeprefix(server.url)).signature not in name
+        assert store.fetched_at(name) is None
+        requests.head(url, timeout=SECONDS_FOR_HTTP)
+        http_get(f"{url}x")
+        assert store.fetched_at(name) is None
+
+        began = time.time()
+        http_get(url)
+        first = store.fetched_at(name)
+        assert began <= first <= time.time()
+        http_get(url)
+        assert store.fetched_at(name) == first
+        # Another reader's URL, although it was made in the same second.
+        assert store.fetched_at(store.name_url(other)) is None
 
 
 @pytest.fixture
@@ -301,6 +322,7 @@ def test_nobody_else_can_enter_or_read(store, root, source):
     try:
         store.upload_object(CONTAINER, NAME, source)
         store.update_object(CONTAINER, NAME, metadata={}, delete_after=60)
+        store.get_tmp_url(CONTAINER, NAME, 60, suffix=".iso")
     finally:
         os.umask(old_mask)
     for path in [root / CONTAINER, *(root / CONTAINER).rglob("*")]:
@@ -409,6 +431,54 @@ def test_a_failing_directory_is_a_store_error(tmp_path, source):
         store.upload_object(CONTAINER, NAME, source)
     with pytest.raises(StoreError, match=str(source)):
         store.create_root()
+
+
+# Marks of what was read
+
+
+def marks_of(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / CONTAINER / "fetched").iterdir())
+
+
+def test_other_urls_have_no_name(store):
+    for url in ("http://192.0.2.1/deploy.iso", f"{BASE_URL}/deploy.iso", f"http://x{SIGNED}"):
+        assert store.name_url(url) is None
+
+
+def test_every_url_of_an_object_has_a_name_of_its_own(store, source):
+    store.upload_object(CONTAINER, NAME, source)
+    with ThreadPoolExecutor(8) as pool:
+        urls = list(
+            pool.map(lambda _: store.get_tmp_url(CONTAINER, NAME, 60, suffix=".iso"), range(50))
+        )
+    assert len(set(map(store.name_url, urls))) == 50
+
+
+def test_marks_go_with_their_object(store, root, source):
+    for name in (NAME, f"{NAME}.1"):
+        store.upload_object(CONTAINER, name, source)
+        store.get_tmp_url(CONTAINER, name, 60, suffix=".iso")
+    url_name = store.name_url(store.get_tmp_url(CONTAINER, NAME, 60, suffix=".iso"))
+    store.delete_object(CONTAINER, NAME)
+    (left,) = marks_of(root)
+    assert left.startswith(f"{NAME}.1.")
+    assert store.fetched_at(url_name) is None
+    store.note_fetch(CONTAINER, NAME, int(url_name.rpartition("/")[2]))
+    assert marks_of(root) == [left]
+
+
+def test_a_mark_outlives_its_expired_object_by_a_day(store, root, source, clock):
+    store.upload_object(CONTAINER, NAME, source, delete_after=60)
+    url_name = store.name_url(store.get_tmp_url(CONTAINER, NAME, 60, suffix=".iso"))
+    store.note_fetch(CONTAINER, NAME, int(url_name.rpartition("/")[2]))
+    (root / CONTAINER / "fetched" / ".nfs0012").touch()
+    clock.advance(3600)
+    assert store.sweep() == [f"{CONTAINER}/{NAME}"]
+    assert store.fetched_at(url_name) == pytest.approx(clock.now - 3600)
+    clock.advance(24 * 3600)
+    store.sweep()
+    assert store.fetched_at(url_name) is None
+    assert marks_of(root) == [".nfs0012"]
 
 
 # Several processes
