@@ -11,13 +11,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ilo_emulator.firmware import BootMode
+from ilo_emulator.profile import PROFILES
 from ironic_ilo.exception import Error, InvalidInput
 from lab.demo import Demo, Result
 from lab.keeper import Lab, find_lab, stop_lab
 from lab.openstack.keystone import ADMIN, OWNER
 from lab.process import own_command
 from lab.report import reporting, timeline_table
-from lab.settings import LEGACY, OPENSTACK, STANDALONE, UEFI, Ports, Settings, default_directory
+from lab.settings import OPENSTACK, STANDALONE, UEFI, Ports, Settings, default_directory
 from lab.signals import Stopped, stopped_by_signals
 from lab.status import print_nodes, read_status
 from lab.up import bring_up
@@ -92,8 +94,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="what Ironic works with: an image server, or Keystone, Glance and Swift (standalone)",
     )
     parser.add_argument(
-        "--boot-mode", choices=(_BIOS, UEFI), help="that the servers are delivered with (bios)"
-    )
+        "--generation", choices=PROFILES, metavar="NAME",
+        help=f"of the servers: {', '.join(PROFILES)} (one with the boot mode)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--boot-mode", choices=(_BIOS, UEFI),
+        help="that the servers are delivered with (the generation's own; bios without one)",
+    )  # fmt: skip
     parser.add_argument(
         "--secure-boot", action="store_true", help="servers in UEFI mode, with Secure Boot on"
     )
@@ -115,17 +122,31 @@ def _node_count(text: str) -> int:
     return count
 
 
-def _settings(arguments: argparse.Namespace, nodes: int) -> Settings:
+def _boot_mode(arguments: argparse.Namespace) -> BootMode:
+    """Choose the boot mode of the servers."""
     if arguments.secure_boot and arguments.boot_mode == _BIOS:
         raise InvalidInput("There is no Secure Boot in BIOS mode", hint="Use --boot-mode uefi.")
-    uefi = arguments.secure_boot or arguments.boot_mode == UEFI
+    known = PROFILES[arguments.generation].boot_modes if arguments.generation else tuple(BootMode)
+    if not (arguments.boot_mode or arguments.secure_boot):
+        return known[0]
+    chosen = BootMode.LEGACY if arguments.boot_mode == _BIOS else BootMode.UEFI
+    if chosen not in known:
+        raise InvalidInput(
+            f"Servers of {arguments.generation} do not boot in {chosen.lower()} mode",
+            hint="Choose another --generation or --boot-mode.",
+        )
+    return chosen
+
+
+def _settings(arguments: argparse.Namespace, nodes: int) -> Settings:
     return Settings(
         directory=arguments.dir.resolve(),
         ports=Ports(**{name: getattr(arguments, f"{name}_port") for name in asdict(Ports())}),
         nodes=nodes,
         first_address=arguments.address,
         services=arguments.services,
-        boot_mode=UEFI if uefi else LEGACY,
+        generation=arguments.generation,
+        boot_mode=_boot_mode(arguments).lower(),
         secure_boot=arguments.secure_boot,
     )
 

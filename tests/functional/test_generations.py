@@ -1,0 +1,89 @@
+"""The whole flow on a server of each generation that the emulator knows; the ramdisk is played."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from ilo_emulator.profile import PROFILES, Profile
+from lab.emulator import running_emulator
+from lab.settings import Ports, Settings, with_free_ports
+from tests.functional.cloud import Node
+from tests.functional.conftest import MIB
+from tests.tgt import start_tgtd
+
+pytestmark = pytest.mark.functional
+
+# Apart from another run of these tests on the same machine; each generation at its own, as what an
+# iLO is gets remembered.
+NETWORK = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}"
+ADDRESSES = {name: f"{NETWORK}.{220 + number}" for number, name in enumerate(PROFILES)}
+TGT_CONTROL_PORT = 6220
+
+
+@pytest.fixture(params=PROFILES)
+def profile(request) -> Profile:
+    return PROFILES[request.param]
+
+
+@pytest.fixture
+def server_node(cloud, profile, tmp_path) -> Iterator[Node]:
+    """Enrol a server of the generation, as it is delivered, beside the lab's own."""
+    settings = with_free_ports(
+        Settings(
+            tmp_path / "lab",
+            ports=Ports.any_free(),
+            first_address=ADDRESSES[profile.name],
+            machine="paper",
+            generation=profile.name,
+            boot_mode=profile.boot_modes[0].lower(),
+        )
+    )
+    with running_emulator(settings) as emulator:
+        services = dataclasses.replace(cloud.services, control_url=emulator.control_url)
+        own = dataclasses.replace(cloud, services=services)
+        node = own.enrol(emulator.servers["node-0"])
+        yield node
+        node.delete()
+
+
+def count_sessions(node: Node) -> int:
+    """Ask the iLO, without a session, how many there are."""
+    server = node.server
+    reply = requests.get(
+        f"https://{server.address}:{server.port}/redfish/v1/SessionService/Sessions/",
+        auth=(server.username, server.read_password()),
+        verify=str(server.certificate),
+        timeout=60,
+    )
+    assert reply.ok, reply.text
+    return len(reply.json()["Members"])
+
+
+def test_deploy_reboot_and_tear_down(profile, server_node, tmp_path) -> None:
+    node = server_node
+    ramdisk = node.boot_ramdisk()
+    assert node.emulated()["booted_from"] == "cdrom"
+    disk = tmp_path / "disk"
+    disk.touch()
+    os.truncate(disk, 1400 * MIB)
+    with start_tgtd(node.server.iscsi_portal, TGT_CONTROL_PORT) as tgtd:
+        ramdisk.offer_disk(tgtd, disk)
+        assert ramdisk.call_back().status_code == requests.codes.ok
+        active = node.wait("active")
+    booted = node.emulated()
+    assert (active["power_state"], booted["booted_from"]) == ("power on", "cdrom")
+    assert f"/{active['instance_info']['boot_iso']}/" in node.drives()["CDROM"]
+    assert node.drives()["FLOPPY"] is None
+
+    node.power("rebooting")
+    again = node.emulated()
+    assert (again["starts"], again["booted_from"]) == (booted["starts"] + 1, "cdrom")
+
+    node.provision("deleted")
+    assert node.wait("available")["power_state"] == "power off"
+    assert node.drives() == {"FLOPPY": None, "CDROM": None}
+    if profile.redfish:
+        assert count_sessions(node) == 0
