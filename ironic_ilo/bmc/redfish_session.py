@@ -37,8 +37,8 @@ _MEDIA_TYPES = {Device.FLOPPY: {"Floppy", "USBStick"}, Device.CDROM: {"CD", "DVD
 class RedfishSession:
     """One login at one iLO: made by the first request, and again when the iLO has forgotten it.
 
-    The answer to a log in can be lost on the way. Then the iLO keeps a session that nobody knows,
-    until it is idle for too long.
+    The answer to a login can be lost on the way, and a process can be killed: only then does the
+    iLO keep a session that nobody uses, until it has been idle for too long.
     """
 
     def __init__(self, name: str, access: Access, endpoint: Endpoint) -> None:
