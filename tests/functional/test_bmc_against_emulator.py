@@ -21,10 +21,13 @@ from ironic_ilo.bmc import (
     Device,
     MediaStatus,
     PowerState,
+    Privilege,
     Product,
     SecureBoot,
     connect,
 )
+from ironic_ilo.check import ilo
+from ironic_ilo.check.findings import Status, run_checks
 from ironic_ilo.exception import (
     BmcBusy,
     BmcError,
@@ -191,6 +194,19 @@ def test_product_and_licence(emulated: Emulated, bmc: Bmc):
     assert (product.model, product.processor) == SERVERS[emulated.name]
     assert "Advanced" in product.license_type
     bmc.check_virtual_media()
+
+
+def test_privileges(emulated: Emulated, bmc: Bmc):
+    told = {Privilege.VIRTUAL_MEDIA, Privilege.POWER, Privilege.ILO_SETTINGS}
+    if emulated.name in REDFISH:
+        told.add(Privilege.HOST_BIOS)
+    assert bmc.get_privileges() == dict.fromkeys(told, True)
+
+
+def test_a_check_finds_nothing_wrong(emulated: Emulated):
+    group = ilo.make_group(lambda: emulated.access, emulated.access.timeout)
+    found = list(run_checks(group, 2 * emulated.access.timeout))
+    assert [each for each in found if each.status is not Status.OK] == []
 
 
 def test_power(emulated: Emulated, bmc: Bmc):
