@@ -87,3 +87,13 @@ def test_deploy_reboot_and_tear_down(profile, server_node, tmp_path) -> None:
     assert node.drives() == {"FLOPPY": None, "CDROM": None}
     if profile.redfish:
         assert count_sessions(node) == 0
+
+
+@pytest.mark.parametrize("profile", ["ilo5-early", "ilo7"], indirect=True)
+def test_boot_device_through_the_api_over_redfish(server_node) -> None:
+    node = server_node
+    place = f"nodes/{node.uuid}/management/boot_device"
+    for persistent in (True, False):
+        wanted = {"boot_device": "pxe", "persistent": persistent}
+        node.cloud.ask("PUT", place, wanted)
+        assert node.cloud.ask("GET", place) == wanted
