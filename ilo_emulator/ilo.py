@@ -63,6 +63,7 @@ class Ilo:
         self.boots: deque[BootRecord] = deque(maxlen=_REMEMBERED)
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
         self.starts = 0
+        self.nmis = 0
         self.is_on = False
         self.uid_light = False
         self._faults = Faults()
@@ -130,6 +131,14 @@ class Ilo:
             if not self.is_on:
                 raise ServerIsOff("Server is currently powered off.")
             await self._restart()
+
+    async def inject_nmi(self) -> None:
+        """Interrupt the running system with an NMI."""
+        async with self._lock:
+            if not self.is_on:
+                raise ServerIsOff("Server is currently powered off.")
+            await self.machine.inject_nmi()
+            self.nmis += 1
 
     async def cold_boot(self) -> None:
         """Take the power away and give it back; a server that is off starts."""

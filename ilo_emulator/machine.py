@@ -33,6 +33,9 @@ class Machine(Protocol):
     async def press_power_button(self) -> None:
         """Ask the running system to power off, through ACPI."""
 
+    async def inject_nmi(self) -> None:
+        """Interrupt the running system with an NMI."""
+
     async def set_media(self, media: dict[Device, str]) -> None:
         """Make the running system see these drives and no others."""
 
@@ -64,6 +67,9 @@ class PaperMachine:
     async def press_power_button(self) -> None:
         """Power off as a system would."""
         self._on_guest_event(GuestEvent.POWER_OFF)
+
+    async def inject_nmi(self) -> None:
+        """Do nothing."""
 
     async def set_media(self, media: dict[Device, str]) -> None:
         """Do nothing."""

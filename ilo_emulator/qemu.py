@@ -89,6 +89,10 @@ class QemuMachine:
         """Ask the running system to power off, through ACPI."""
         await self._running().execute("system_powerdown")
 
+    async def inject_nmi(self) -> None:
+        """Interrupt the running system with an NMI."""
+        await self._running().execute("inject-nmi")
+
     async def set_media(self, media: dict[Device, str]) -> None:
         """Plug and unplug USB drives until the guest sees these."""
         for device in Device:

@@ -5,7 +5,7 @@ from typing import Any
 from ironic.drivers import generic
 from ironic.drivers.modules import noop
 
-from ironic_ilo import boot, deploy, management, power, vendor
+from ironic_ilo import boot, deploy, inspect, management, power, vendor
 
 
 class IloHardware(generic.GenericHardware):
@@ -23,8 +23,8 @@ class IloHardware(generic.GenericHardware):
 
     @property
     def supported_inspect_interfaces(self) -> list[type]:
-        """None yet."""
-        return [noop.NoInspect]
+        """Out of band, or none."""
+        return [inspect.IloInspect, noop.NoInspect]
 
     @property
     def supported_management_interfaces(self) -> list[type]:

@@ -83,7 +83,7 @@ def _driver_options(file_paths: list[Path]) -> Sections:
         "console": "no-console",
         "deploy": "ilo-iscsi",
         "firmware": "no-firmware",
-        "inspect": "no-inspect",
+        "inspect": "ilo,no-inspect",
         "management": "ilo",
         "network": "noop",
         "power": "ilo",

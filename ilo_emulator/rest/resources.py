@@ -1,7 +1,7 @@
 """What is behind each path: a document to read, and for some a way to change it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ilo_emulator.firmware import BootMode, Keys
@@ -33,15 +33,17 @@ class Resource:
     """One resource.
 
     :ivar changes: what writing a property does, by its name; empty for one that is only read.
+    :ivar actions: what POST does, by the name of the action.
     """
 
     read: Callable[[Ilo], Document]
     changes: Mapping[str, Change]
+    actions: Mapping[str, Change] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods of the ``Allow`` header, in which clients look for PATCH."""
-        return ("GET", "PATCH") if self.changes else ("GET",)
+        return ("GET", *["PATCH"] * bool(self.changes), *["POST"] * bool(self.actions))
 
     async def patch(self, ilo: Ilo, values: Mapping[str, Any]) -> None:
         """Write properties.
@@ -53,6 +55,16 @@ class Resource:
                 raise UnknownProperty(name)
         for name, value in values.items():
             await self.changes[name](ilo, value)
+
+    async def act(self, ilo: Ilo, body: Mapping[str, Any]) -> None:
+        """Carry out an action, in the form that iLO 4's older clients use.
+
+        :raises UnknownProperty: there is no such action.
+        """
+        action = self.actions.get(str(body.get("Action")))
+        if action is None:
+            raise UnknownProperty("Action")
+        await action(ilo, body)
 
 
 def find(path: str) -> Resource | None:
@@ -148,6 +160,22 @@ async def _set_secure_boot(ilo: Ilo, value: Any) -> None:
     await ilo.set_secure_boot(enable=value)
 
 
+_RESETS: Mapping[str, Callable[[Ilo], Awaitable[object]]] = {
+    "On": Ilo.power_on,
+    "ForceOff": Ilo.hold_power_button,
+    "ForceRestart": Ilo.reset,
+    "Nmi": Ilo.inject_nmi,
+    "PushPowerButton": Ilo.press_power_button,
+}
+
+
+async def _reset(ilo: Ilo, body: Any) -> None:
+    reset = _RESETS.get(str(body.get("ResetType")))
+    if reset is None:
+        raise InvalidValue("ResetType")
+    await reset(ilo)
+
+
 def _set_keys(keys: Keys) -> Change:
     async def change(ilo: Ilo, value: Any) -> None:
         if value is True:
@@ -161,7 +189,7 @@ _RESOURCES = {
     for path, resource in {
         ROOT: Resource(_root, {}),
         f"{ROOT}/Systems": Resource(_systems, {}),
-        _SYSTEM: Resource(_system, {}),
+        _SYSTEM: Resource(_system, {}, {"Reset": _reset}),
         _SECURE_BOOT: Resource(
             _secure_boot,
             {

@@ -18,6 +18,8 @@ from ilo_emulator.rest import resources
 _MESSAGES: dict[type[state.Refusal], str] = {
     state.InvalidValue: "Base.0.10.PropertyValueNotInList",
     state.NotInLegacyMode: "iLO.0.10.UnsupportedOperationInLegacyBootMode",
+    state.MachineFailed: "Base.0.10.InternalError",
+    state.ServerIsOff: "iLO.0.10.InvalidOperationForSystemState",
     state.PostInProgress: "iLO.0.10.UnableToModifyDuringSystemPOST",
 }
 _SUCCESS = "Base.0.10.Success"
@@ -71,7 +73,8 @@ class RestService:
         if request.method not in resource.methods:
             return _message(HTTPStatus.METHOD_NOT_ALLOWED, "Base.0.10.ActionNotSupported")
         try:
-            await resource.patch(self._ilo, _read_object(request.body))
+            change = resource.patch if request.method == "PATCH" else resource.act
+            await change(self._ilo, _read_object(request.body))
         except ValueError:
             return _message(HTTPStatus.BAD_REQUEST, "Base.0.10.MalformedJSON")
         except resources.UnknownProperty:

@@ -8,15 +8,17 @@ from ilo_emulator.ribcl.reply import tag, value
 _PAPER_MEMORY_MIB = 16 * 1024
 _PAPER_DISK_GIB = 279
 _PAPER_CPUS = 8
-_PAPER_MAC = "52:54:00:00:00:01"
 
 
-def embedded_health(server: ServerConfig) -> str:
-    """Write GET_EMBEDDED_HEALTH_DATA: sensors that are well, and the parts of the machine."""
+def embedded_health(server: ServerConfig, *, powered: bool) -> str:
+    """Write GET_EMBEDDED_HEALTH_DATA: sensors that are well, and the parts of the machine.
+
+    Of a server that is off, an iLO 4 may not know the memory.
+    """
     return tag(
         "GET_EMBEDDED_HEALTH_DATA",
         *_sensors(),
-        *_parts(server),
+        *_parts(server, powered=powered),
         _firmware(server),
         # python-hpilo fails unless there are two different tags here.
         tag("HEALTH_AT_A_GLANCE", tag("FANS", STATUS="OK"), tag("TEMPERATURE", STATUS="OK")),
@@ -61,7 +63,7 @@ def _sensors() -> list[str]:
     return [tag("FANS", fan), tag("TEMPERATURE", inlet), tag("POWER_SUPPLIES", supply)]
 
 
-def _parts(server: ServerConfig) -> list[str]:
+def _parts(server: ServerConfig, *, powered: bool) -> list[str]:
     qemu = server.qemu
     cpus = qemu.cpus if qemu else _PAPER_CPUS
     memory = (qemu.memory_mib if qemu else _PAPER_MEMORY_MIB) // 1024
@@ -76,16 +78,21 @@ def _parts(server: ServerConfig) -> list[str]:
         "NIC",
         value("NETWORK_PORT", "Port 1"),
         value("LOCATION", "Embedded"),
-        value("MAC_ADDRESS", qemu.mac if qemu else _PAPER_MAC),
+        value("MAC_ADDRESS", qemu.mac if qemu else _paper_mac(server)),
     )
     drive = tag("LOGICAL_DRIVE", value("LABEL", "01"), value("CAPACITY", f"{disk} GB"))
-    summary = tag("CPU_1", value("TOTAL_MEMORY_SIZE", f"{memory} GB"))
+    summary = tag("CPU_1", value("TOTAL_MEMORY_SIZE", f"{memory} GB" if powered else "N/A"))
     return [
         tag("PROCESSORS", processor),
         tag("MEMORY", tag("MEMORY_DETAILS_SUMMARY", summary)),
         tag("NIC_INFORMATION", nic),
         tag("STORAGE", tag("CONTROLLER", value("LABEL", "Controller on System Board"), drive)),
     ]
+
+
+def _paper_mac(server: ServerConfig) -> str:
+    """Make up an address of its own for each server."""
+    return "52:54:00:" + server.uuid.bytes[-3:].hex(":")
 
 
 def _firmware(server: ServerConfig) -> str:

@@ -4,6 +4,7 @@ What can go wrong on the other side comes out as ``BmcError``'s subclasses, and 
 here (errors, logs, reprs) holds a password or the URL of an image.
 """
 
+from ironic_ilo.bmc.inventory import Health, Inventory, Sensor, SensorKind
 from ironic_ilo.bmc.ribcl import connect
 from ironic_ilo.bmc.types import (
     Access,
@@ -23,9 +24,13 @@ __all__ = [
     "BootDevice",
     "BootMode",
     "Device",
+    "Health",
+    "Inventory",
     "MediaStatus",
     "PowerState",
     "Product",
     "SecureBoot",
+    "Sensor",
+    "SensorKind",
     "connect",
 ]

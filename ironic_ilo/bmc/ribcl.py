@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from ironic_ilo.bmc import replies
 from ironic_ilo.bmc.errors import RefusalError, translated
+from ironic_ilo.bmc.health import parse_health
 from ironic_ilo.bmc.https import Endpoint, make_context
+from ironic_ilo.bmc.inventory import Health
 from ironic_ilo.bmc.rest import RestSession
 from ironic_ilo.bmc.session import RibclSession
 from ironic_ilo.bmc.types import (
@@ -26,6 +28,7 @@ from ironic_ilo.bmc.types import (
 from ironic_ilo.bmc.waiting import Deadline, pauses, poll
 from ironic_ilo.exception import (
     BmcBusy,
+    BmcError,
     BmcFeatureMissing,
     BmcStateMismatch,
     InvalidInput,
@@ -225,6 +228,21 @@ class RibclBmc:
                 self._patience(), f"switch {what}", self._rest.set_secure_boot_mode, enabled
             )
             self._confirm(self.get_secure_boot, lambda now: now.pending is enabled, what)
+
+    def get_health(self) -> Health:
+        """Read what the server is made of, and its sensors."""
+        with self._doing("read the embedded health"):
+            return parse_health(self._session.get_host_health_data())
+
+    def inject_nmi(self) -> None:
+        """Interrupt the running system, over REST: RIBCL has no command for it."""
+        if self.get_power_state() is PowerState.OFF:
+            raise BmcError(
+                f"{self._name}: the server is off, and an NMI needs a running system",
+                hint="Power the server on first.",
+            )
+        with self._doing("inject an NMI"):
+            self._rest.inject_nmi()
 
     def _read_boot_mode(self, what: str, read: Callable[[], str]) -> BootMode:
         with self._doing(f"read the {what}"):

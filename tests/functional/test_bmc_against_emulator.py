@@ -19,10 +19,12 @@ from ironic_ilo.bmc import (
     BootDevice,
     BootMode,
     Device,
+    Inventory,
     MediaStatus,
     PowerState,
     Product,
     SecureBoot,
+    SensorKind,
     connect,
 )
 from ironic_ilo.exception import (
@@ -261,6 +263,35 @@ def test_what_a_gen8_has_not(emulated: Emulated):
     ):
         with pytest.raises(BmcFeatureMissing, match="Check the server's generation"):
             refused()
+
+
+def test_inventory_and_sensors(emulated: Emulated):
+    bmc = emulated.connect()
+    assert bmc.get_health().inventory.memory_mib is None
+    bmc.power_on()
+    health = bmc.get_health()
+    assert health.inventory == Inventory(
+        cpus=8,
+        cpu_arch="x86_64",
+        memory_mib=16384,
+        disks_gib=(279,),
+        macs=health.inventory.macs,
+        rom_version="P70 08/02/2014",
+        ilo_version="2.55 Aug 16 2017",
+    )
+    assert len(health.inventory.macs) == 1
+    assert {sensor.kind for sensor in health.sensors} == set(SensorKind)
+
+
+def test_nmi(gen9: Emulated, emulated: Emulated):
+    bmc = gen9.connect()
+    bmc.power_on()
+    bmc.inject_nmi()
+    assert gen9.state()["nmis"] == 1
+    emulated.connect().power_on()
+    with pytest.raises(BmcFeatureMissing, match="Check the server's generation"):
+        emulated.connect().inject_nmi()
+    assert emulated.state()["nmis"] == 0
 
 
 def test_rest_of_an_ilo_that_fails(gen9: Emulated):

@@ -220,7 +220,7 @@ class TestHpilo:
 
     def test_inventory(self, emulated: Emulated):
         health = emulated.hpilo().get_embedded_health()
-        assert health["nic_information"]["Embedded"]["mac_address"] == "52:54:00:00:00:01"
+        assert health["nic_information"]["Embedded"]["mac_address"] == "52:54:00:42:43:44"
         assert health["health_at_a_glance"]["fans"]["status"] == "OK"
         system = emulated.hpilo().get_host_data()[1]
         assert system["Product Name"] == "ProLiant DL380p Gen8"
@@ -352,6 +352,9 @@ class TestProliantutils:
     def test_inventory(self, emulated: Emulated):
         client = emulated.proliant()
         client.init_model_based_tags(client.get_product_name())
+        # An iLO 4 may know the memory of a running server only.
+        assert client.get_essential_properties()["properties"]["memory_mb"] == 0
+        client.set_host_power("ON")
         assert client.get_essential_properties() == {
             "properties": {
                 "memory_mb": 16384,
@@ -359,7 +362,7 @@ class TestProliantutils:
                 "cpu_arch": "x86_64",
                 "local_gb": 278,
             },
-            "macs": {"Port 1": "52:54:00:00:00:01"},
+            "macs": {"Port 1": "52:54:00:42:43:44"},
         }
         assert client.get_ilo_firmware_version_as_major_minor() == "2.55"
 

@@ -12,6 +12,7 @@ from ironic_ilo import conf
 INTERFACES = {
     "boot": ("ilo-virtual-media", base.BootInterface),
     "deploy": ("ilo-iscsi", base.DeployInterface),
+    "inspect": ("ilo", base.InspectInterface),
     "management": ("ilo", base.ManagementInterface),
     "power": ("ilo", base.PowerInterface),
     "vendor": ("ilo", base.VendorInterface),

@@ -46,6 +46,7 @@ KNOW_TASKS = {
     "deploy.py",
     "glance.py",
     "image_sources.py",
+    "inspect.py",
     "instance_image.py",
     "iscsi_deploy.py",
     "management.py",
