@@ -99,7 +99,7 @@ def parse_deploy_properties(node: Any) -> DeployProperties:
     _require(node, info, ["deploy_iso"])
     faults: list[str] = []
     deploy_iso = str(info["deploy_iso"])
-    if not _is_image(deploy_iso):
+    if not is_image(deploy_iso):
         faults.append(
             _("deploy_iso must be the UUID of an image in Glance, or an http, https or file URL")
         )
@@ -165,7 +165,8 @@ def _parse_verify_ca(info: Mapping[str, Any], faults: list[str]) -> bool | str:
         return value
 
 
-def _is_image(href: str) -> bool:
+def is_image(href: str) -> bool:
+    """Tell whether a text has the form of an href: an image in Glance, or a URL we can use."""
     parts = urlsplit(href)
     if parts.scheme in ("", "glance"):
         return bool(uuidutils.is_uuid_like(href.removeprefix("glance://")))

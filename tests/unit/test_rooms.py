@@ -39,6 +39,7 @@ FREE_OF_IRONIC = (
 # The modules whose functions take a task.
 KNOW_TASKS = {
     "boot.py",
+    "boot_into_iso.py",
     "boot_iso.py",
     "boot_mode.py",
     "callback.py",
