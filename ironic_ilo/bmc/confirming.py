@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from ironic_ilo.bmc.detection import KNOWN
 from ironic_ilo.bmc.errors import translated
 from ironic_ilo.bmc.https import Endpoint
+from ironic_ilo.bmc.inventory import Health
 from ironic_ilo.bmc.types import (
     Access,
     BootDevice,
@@ -109,6 +110,10 @@ class ConfirmingBmc(ABC):
         """Read the state of Secure Boot."""
 
     @abstractmethod
+    def get_health(self) -> Health:
+        """Read what the server is made of, and its sensors."""
+
+    @abstractmethod
     def _send_power_on(self) -> None: ...
 
     @abstractmethod
@@ -116,6 +121,9 @@ class ConfirmingBmc(ABC):
 
     @abstractmethod
     def _send_reset(self) -> None: ...
+
+    @abstractmethod
+    def _send_nmi(self) -> None: ...
 
     @abstractmethod
     def _send_insert(self, device: Device, url: str) -> None: ...
@@ -160,6 +168,16 @@ class ConfirmingBmc(ABC):
         else:
             self._insist(self._patience(), "reset", self._send_reset)
             self._await_power(PowerState.ON)
+
+    def inject_nmi(self) -> None:
+        """Interrupt the running system."""
+        if self.get_power_state() is PowerState.OFF:
+            raise BmcError(
+                f"{self._name}: the server is off, and an NMI needs a running system",
+                hint="Power the server on first.",
+            )
+        with self._doing("inject an NMI"):
+            self._send_nmi()
 
     def check_virtual_media(self) -> None:
         """Raise ``BmcFeatureMissing`` unless the licence includes scripted virtual media."""

@@ -7,6 +7,7 @@ from sushy import BootSource, BootSourceOverrideEnabled, ResetType
 from ironic_ilo.bmc import redfish_replies as replies
 from ironic_ilo.bmc.confirming import ConfirmingBmc, shown
 from ironic_ilo.bmc.https import Endpoint
+from ironic_ilo.bmc.inventory import Health
 from ironic_ilo.bmc.messages import RestRefusalError
 from ironic_ilo.bmc.redfish_session import RedfishSession
 from ironic_ilo.bmc.types import (
@@ -107,6 +108,13 @@ class RedfishBmc(ConfirmingBmc):
         with self._doing("read the state of Secure Boot"):
             return replies.parse_secure_boot(self._session.system().secure_boot.json)
 
+    def get_health(self) -> Health:
+        """Refuse: Redfish's inventory is not read yet."""
+        raise BmcFeatureMissing(
+            f"{self._name}: its inventory and sensors are not read over Redfish yet",
+            hint="Set the node's properties, and create its ports, by hand.",
+        )
+
     def _send_power_on(self) -> None:
         self._reset(ResetType.ON, PowerState.ON)
 
@@ -115,6 +123,9 @@ class RedfishBmc(ConfirmingBmc):
 
     def _send_reset(self) -> None:
         self._session.system().reset_system(ResetType.FORCE_RESTART)
+
+    def _send_nmi(self) -> None:
+        self._session.system().reset_system(ResetType.NMI)
 
     def _reset(self, how: ResetType, aim: PowerState) -> None:
         try:

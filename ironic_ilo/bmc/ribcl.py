@@ -5,7 +5,9 @@ from collections.abc import Callable
 from ironic_ilo.bmc import replies
 from ironic_ilo.bmc.confirming import ConfirmingBmc, shown
 from ironic_ilo.bmc.errors import RefusalError
+from ironic_ilo.bmc.health import parse_health
 from ironic_ilo.bmc.https import Endpoint
+from ironic_ilo.bmc.inventory import Health
 from ironic_ilo.bmc.rest import RestSession
 from ironic_ilo.bmc.session import RibclSession
 from ironic_ilo.bmc.types import (
@@ -85,6 +87,11 @@ class RibclBmc(ConfirmingBmc):
         with self._doing("read the state of Secure Boot"):
             return self._rest.get_secure_boot()
 
+    def get_health(self) -> Health:
+        """Read what the server is made of, and its sensors."""
+        with self._doing("read the embedded health"):
+            return parse_health(self._session.get_host_health_data())
+
     def _send_power_on(self) -> None:
         self._session.set_host_power("ON")
 
@@ -94,6 +101,10 @@ class RibclBmc(ConfirmingBmc):
 
     def _send_reset(self) -> None:
         self._session.reset_server()
+
+    def _send_nmi(self) -> None:
+        """Send it over REST: RIBCL has no command for it."""
+        self._rest.inject_nmi()
 
     def _send_insert(self, device: Device, url: str) -> None:
         self._session.insert_virtual_media(url, device.value)

@@ -19,10 +19,12 @@ from ironic_ilo.bmc import (
     BootDevice,
     BootMode,
     Device,
+    Inventory,
     MediaStatus,
     PowerState,
     Product,
     SecureBoot,
+    SensorKind,
     connect,
 )
 from ironic_ilo.exception import (
@@ -355,6 +357,44 @@ def test_no_session_is_left_behind(redfish: Emulated):
             bmc.get_power_state()
             if turn % 2:
                 raise KeyError("what fails while it is open")
+
+
+def test_inventory_and_sensors(gen8: Emulated):
+    with gen8.connect() as bmc:
+        assert bmc.get_health().inventory.memory_mib is None
+        bmc.power_on()
+        health = bmc.get_health()
+    assert health.inventory == Inventory(
+        cpus=8,
+        cpu_arch="x86_64",
+        memory_mib=16384,
+        disks_gib=(279,),
+        macs=health.inventory.macs,
+        rom_version="P70 08/02/2014",
+        ilo_version="2.55 Aug 16 2017",
+    )
+    assert len(health.inventory.macs) == 1
+    assert {sensor.kind for sensor in health.sensors} == set(SensorKind)
+
+
+@pytest.mark.parametrize("name", ["ilo4-gen9", *REDFISH])
+def test_nmi(emulator: dict[str, Any], name: str):
+    emulated = _reach(emulator, name)
+    with emulated.connect() as bmc:
+        with pytest.raises(BmcError, match="the server is off"):
+            bmc.inject_nmi()
+        bmc.power_on()
+        bmc.inject_nmi()
+        bmc.power_off()
+    assert emulated.state()["nmis"] == 1
+
+
+def test_nmi_of_a_gen8(gen8: Emulated):
+    with gen8.connect() as bmc:
+        bmc.power_on()
+        with pytest.raises(BmcFeatureMissing, match="Check the server's generation"):
+            bmc.inject_nmi()
+    assert gen8.state()["nmis"] == 0
 
 
 def test_rest_of_an_ilo_that_fails(gen9: Emulated):
