@@ -30,12 +30,12 @@ _REMEDIES = {
     "cpus": _POWER_ON,
     "memory_mb": _POWER_ON,
     "local_gb": _(
-        "It tells the size of logical drives alone: create one, or set local_gb in the node's "
-        "properties, then inspect it again."
+        "It tells neither a logical drive nor a disk: create a logical drive, or set local_gb in "
+        "the node's properties, then inspect it again."
     ),
     "ports": _(
-        "No embedded NIC is shown: power the node on and inspect it again, or add the MAC address "
-        "of its NIC by 'baremetal port create'."
+        "No NIC is shown: power the node on and inspect it again, or add the MAC address of its "
+        "NIC by 'baremetal port create'."
     ),
 }
 
@@ -59,7 +59,7 @@ class IloInspect(base.InspectInterface):
     def inspect_hardware(self, task: Any) -> str:
         """Read what the server is made of into the node; on an error, the node is as it was.
 
-        ``cpus``, ``memory_mb``, ``local_gb`` (of the smallest logical drive, less 1) and
+        ``cpus``, ``memory_mb``, ``local_gb`` (of the smallest drive, less 1) and
         ``cpu_arch`` of the properties, capabilities beside those that are there, and ports.
 
         :returns: MANAGEABLE.
@@ -70,7 +70,7 @@ class IloInspect(base.InspectInterface):
         node = task.node
         known = driver_utils.capabilities_to_dict(node.properties.get("capabilities"))
         with translated(node, "inspect the server"), driver_info.connect(node) as server:
-            inventory = server.get_health().inventory
+            inventory = server.get_inventory()
             capabilities = known | _read_capabilities(server, inventory)
         properties = node.properties | _find_properties(inventory)
         _require(task, properties, inventory)

@@ -170,8 +170,8 @@ class IloManagement(base.ManagementInterface):
         :raises IloOperationError: the iLO did not say.
         """
         with translated(task.node, "read the sensors"), driver_info.connect(task.node) as server:
-            health = server.get_health()
-        return sensors.as_ironic_has_them(health.sensors)
+            found = server.get_sensors()
+        return sensors.as_ironic_has_them(found)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ _GROUPS = {
 # An iLO adds to these, as in "Good, In Use".
 _HEALTH = (
     (re.compile("ok|good", re.IGNORECASE), "OK"),
-    (re.compile("degraded|caution|mismatch", re.IGNORECASE), "Warning"),
+    (re.compile("warning|degraded|caution|mismatch", re.IGNORECASE), "Warning"),
     (re.compile("fail|critical|non-recoverable", re.IGNORECASE), "Critical"),
 )
 

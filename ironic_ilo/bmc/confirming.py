@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 from ironic_ilo.bmc.detection import KNOWN
 from ironic_ilo.bmc.errors import translated
 from ironic_ilo.bmc.https import Endpoint
-from ironic_ilo.bmc.inventory import Health
+from ironic_ilo.bmc.inventory import Inventory, Sensor
 from ironic_ilo.bmc.types import (
     Access,
     BootDevice,
@@ -110,8 +110,12 @@ class ConfirmingBmc(ABC):
         """Read the state of Secure Boot."""
 
     @abstractmethod
-    def get_health(self) -> Health:
-        """Read what the server is made of, and its sensors."""
+    def get_inventory(self) -> Inventory:
+        """Read what the server is made of."""
+
+    @abstractmethod
+    def get_sensors(self) -> tuple[Sensor, ...]:
+        """Read the sensors."""
 
     @abstractmethod
     def _send_power_on(self) -> None: ...

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ironic_ilo.bmc.inventory import Health, Inventory, Sensor, SensorKind
+from ironic_ilo.bmc.inventory import Inventory, Sensor, SensorKind, known_macs
 
 # All servers with an iLO 4.
 _ARCHITECTURE = "x86_64"
@@ -17,7 +17,6 @@ _THREADS = re.compile(r"(\d+) threads?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB|TB)")
 _MIB_PER_UNIT = {"MB": 1, "GB": 1024, "TB": 1024 * 1024}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _ROM = "HP ProLiant System ROM"
 _ILO = "iLO"
 # What an iLO calls a place without a part in it; one without a reading for now is there.
@@ -26,16 +25,12 @@ _ABSENT = frozenset({"not installed", "not present", "absent", "unknown", ""})
 Element = Mapping[str, Any]
 
 
-def parse_health(reply: Mapping[str, Any]) -> Health:
-    """Read ``GET_EMBEDDED_HEALTH_DATA``.
+def parse_inventory(reply: Mapping[str, Any]) -> Inventory:
+    """Read the parts.
 
-    :raises KeyError: there is none in the reply.
+    :raises KeyError: it is another reply.
     """
     data = reply["GET_EMBEDDED_HEALTH_DATA"]
-    return Health(_parse_inventory(data), tuple(_parse_sensors(data)))
-
-
-def _parse_inventory(data: Element) -> Inventory:
     processors = _find(data, "PROCESSORS", "PROCESSOR")
     banks = [
         bank
@@ -54,19 +49,26 @@ def _parse_inventory(data: Element) -> Inventory:
         for entry in _children(table)
     }
     sizes = [_mib(_value(drive, "CAPACITY")) for drive in drives]
-    macs = [_value(nic, "MAC_ADDRESS").lower() for nic in nics]
     return Inventory(
         cpus=sum(_threads(processor) for processor in processors) or None,
         cpu_arch=_ARCHITECTURE,
         memory_mib=sum(_mib(_value(bank, "TOTAL_MEMORY_SIZE")) for bank in banks) or None,
         disks_gib=tuple(size // 1024 for size in sizes if size),
-        macs=tuple(mac for mac in macs if _MAC.fullmatch(mac)),
+        macs=known_macs(_value(nic, "MAC_ADDRESS") for nic in nics),
         rom_version=versions.get(_ROM, ""),
         ilo_version=versions.get(_ILO, ""),
     )
 
 
-def _parse_sensors(data: Element) -> Iterator[Sensor]:
+def parse_sensors(reply: Mapping[str, Any]) -> tuple[Sensor, ...]:
+    """Read the sensors.
+
+    :raises KeyError: it is another reply.
+    """
+    return tuple(_find_sensors(reply["GET_EMBEDDED_HEALTH_DATA"]))
+
+
+def _find_sensors(data: Element) -> Iterator[Sensor]:
     for kind, path, location, reading in (
         (SensorKind.FAN, ("FANS", "FAN"), "ZONE", "SPEED"),
         (SensorKind.TEMPERATURE, ("TEMPERATURE", "TEMP"), "LOCATION", "CURRENTREADING"),

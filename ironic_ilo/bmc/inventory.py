@@ -1,7 +1,11 @@
 """What an iLO tells of its server's parts and of how they are."""
 
 import enum
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True)
@@ -9,8 +13,8 @@ class Inventory:
     """What a server is made of; ``None``, empty text or no item: its iLO does not say.
 
     :ivar cpus: the hardware threads of all processors.
-    :ivar disks_gib: the logical drives, in GiB; disks beside a RAID controller are none.
-    :ivar macs: of the embedded NICs, in lower case with colons.
+    :ivar disks_gib: the logical drives, in GiB; over Redfish, the disks where there are none.
+    :ivar macs: of the embedded NICs, over Redfish of all, in lower case with colons.
     :ivar rom_version: of the BIOS.
     :ivar ilo_version: of the iLO's firmware.
     """
@@ -50,9 +54,7 @@ class Sensor:
     unit: str = ""
 
 
-@dataclass(frozen=True)
-class Health:
-    """What one look at a server shows."""
-
-    inventory: Inventory
-    sensors: tuple[Sensor, ...]
+def known_macs(told: Iterable[str]) -> tuple[str, ...]:
+    """Give the MAC addresses among what an iLO tells, each once, in lower case."""
+    lower = (each.lower() for each in told)
+    return tuple(dict.fromkeys(each for each in lower if _MAC.fullmatch(each)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ilo_emulator.profile import PROFILES
 from ironic_ilo.bmc import (
     Access,
     Bmc,
@@ -359,22 +360,26 @@ def test_no_session_is_left_behind(redfish: Emulated):
                 raise KeyError("what fails while it is open")
 
 
-def test_inventory_and_sensors(gen8: Emulated):
-    with gen8.connect() as bmc:
-        assert bmc.get_health().inventory.memory_mib is None
-        bmc.power_on()
-        health = bmc.get_health()
-    assert health.inventory == Inventory(
+def test_inventory_and_sensors(emulated: Emulated, bmc: Bmc):
+    bmc.power_on()
+    inventory = bmc.get_inventory()
+    assert inventory == Inventory(
         cpus=8,
         cpu_arch="x86_64",
         memory_mib=16384,
         disks_gib=(279,),
-        macs=health.inventory.macs,
-        rom_version="P70 08/02/2014",
-        ilo_version="2.55 Aug 16 2017",
+        macs=inventory.macs,
+        rom_version=PROFILES[emulated.name].rom_version,
+        ilo_version=inventory.ilo_version,
     )
-    assert len(health.inventory.macs) == 1
-    assert {sensor.kind for sensor in health.sensors} == set(SensorKind)
+    assert len(inventory.macs) == 1
+    assert inventory.ilo_version.startswith(bmc.product().firmware)
+    assert {sensor.kind for sensor in bmc.get_sensors()} == set(SensorKind)
+
+
+def test_inventory_of_a_gen8_that_is_off(gen8: Emulated):
+    with gen8.connect() as bmc:
+        assert bmc.get_inventory().memory_mib is None
 
 
 @pytest.mark.parametrize("name", ["ilo4-gen9", *REDFISH])

@@ -10,7 +10,7 @@ from ironic.conductor.task_manager import TaskManager
 from ironic.drivers.modules import inspect_utils
 
 from ironic_ilo import bmc
-from ironic_ilo.bmc import Bmc, BootMode, Health, Inventory, Product, SecureBoot
+from ironic_ilo.bmc import Bmc, BootMode, Inventory, Product, SecureBoot
 from ironic_ilo.exception import BmcFeatureMissing
 from ironic_ilo.inspect import IloInspect
 from tests.unit.nodes import make_node
@@ -30,7 +30,7 @@ WHOLE = Inventory(
 def server():
     """Give a Gen9 that tells everything."""
     ilo = mock.create_autospec(Bmc, instance=True)
-    ilo.get_health.return_value = Health(WHOLE, ())
+    ilo.get_inventory.return_value = WHOLE
     ilo.product.return_value = Product("ProLiant DL380 Gen9", "iLO 4", "2.70", "iLO 4 Advanced")
     ilo.get_supported_boot_modes.return_value = [BootMode.LEGACY, BootMode.UEFI]
     ilo.get_secure_boot.return_value = SecureBoot(current=False, pending=False)
@@ -64,7 +64,7 @@ def inspect(task):
 
 def lacking(server, **facts):
     inventory = dataclasses.replace(WHOLE, **facts)
-    server.get_health.return_value = Health(inventory, ())
+    server.get_inventory.return_value = inventory
 
 
 def test_everything(server, task):

@@ -44,6 +44,7 @@ def test_groups_and_names():
         ("OK", "OK"),
         ("Good, Standby", "OK"),
         ("Degraded", "Warning"),
+        ("Warning", "Warning"),
         ("Failed", "Critical"),
         ("Critical", "Critical"),
         ("a word not known yet", None),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ironic_ilo.bmc import Access, Health, Inventory, Sensor, SensorKind, connect
+from ironic_ilo.bmc import Access, Inventory, Sensor, SensorKind, connect
 from ironic_ilo.exception import BmcError, BmcFeatureMissing, BmcUnreachable
 from tests.unit.bmc.scripted_ilo import ScriptedIlo, answer, rest
 
@@ -80,22 +80,20 @@ def power(state: str) -> str:
 
 def test_health(ilo: ScriptedIlo, access: Access):
     ilo.on("GET_EMBEDDED_HEALTH", answer(HEALTH))
-    assert connect(access).get_health() == Health(
-        Inventory(
-            cpus=32,
-            cpu_arch="x86_64",
-            memory_mib=16 * 1024 + 512,
-            disks_gib=(279, 1536),
-            macs=("40:a8:f0:1e:86:74",),
-            rom_version="11/26/2014",
-            ilo_version="2.02 Sep 05 2014",
-        ),
-        (
-            Sensor(SensorKind.FAN, "Fan 1", "OK", "System", 12, "Percentage"),
-            Sensor(SensorKind.TEMPERATURE, "01-Inlet Ambient", "OK", "Ambient", 27, "Celsius"),
-            Sensor(SensorKind.TEMPERATURE, "02-CPU 1", "OK", "CPU"),
-            Sensor(SensorKind.POWER_SUPPLY, "Power Supply 1", "Good, In Use", "", 1200, "Watts"),
-        ),
+    assert connect(access).get_inventory() == Inventory(
+        cpus=32,
+        cpu_arch="x86_64",
+        memory_mib=16 * 1024 + 512,
+        disks_gib=(279, 1536),
+        macs=("40:a8:f0:1e:86:74",),
+        rom_version="11/26/2014",
+        ilo_version="2.02 Sep 05 2014",
+    )
+    assert connect(access).get_sensors() == (
+        Sensor(SensorKind.FAN, "Fan 1", "OK", "System", 12, "Percentage"),
+        Sensor(SensorKind.TEMPERATURE, "01-Inlet Ambient", "OK", "Ambient", 27, "Celsius"),
+        Sensor(SensorKind.TEMPERATURE, "02-CPU 1", "OK", "CPU"),
+        Sensor(SensorKind.POWER_SUPPLY, "Power Supply 1", "Good, In Use", "", 1200, "Watts"),
     )
 
 
@@ -108,15 +106,16 @@ def test_what_an_ilo_does_not_say(ilo: ScriptedIlo, access: Access, inside):
         "GET_EMBEDDED_HEALTH",
         answer(f"<GET_EMBEDDED_HEALTH_DATA>{inside}<VRM/></GET_EMBEDDED_HEALTH_DATA>"),
     )
-    assert connect(access).get_health() == Health(
-        Inventory(None, "x86_64", None, (), (), "", ""), ()
-    )
+    assert connect(access).get_inventory() == Inventory(None, "x86_64", None, (), (), "", "")
+    assert connect(access).get_sensors() == ()
 
 
 def test_another_reply_is_an_error(ilo: ScriptedIlo, access: Access):
     ilo.on("GET_EMBEDDED_HEALTH", answer("<GET_SOMETHING_ELSE/>"))
     with pytest.raises(BmcUnreachable, match="could not read the embedded health"):
-        connect(access).get_health()
+        connect(access).get_inventory()
+    with pytest.raises(BmcUnreachable, match="could not read the embedded health"):
+        connect(access).get_sensors()
 
 
 def test_nmi(ilo: ScriptedIlo, access: Access):
