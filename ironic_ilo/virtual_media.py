@@ -56,6 +56,16 @@ def check_virtual_media(task: Any) -> None:
         bmc.connect(driver_info.parse_access(task.node)).check_virtual_media()
 
 
+def holds_media(task: Any) -> bool:
+    """Tell whether there is an image in one of the drives.
+
+    :raises IloOperationError: the iLO did not say.
+    """
+    with translated(task.node, "read the virtual media drives"):
+        server = bmc.connect(driver_info.parse_access(task.node))
+        return any(server.get_media_status(device).inserted for device in Device)
+
+
 def eject_virtual_media(task: Any) -> None:
     """Empty both virtual media drives; empty ones are left alone.
 

@@ -38,6 +38,7 @@ FREE_OF_IRONIC = (
 )
 # The modules whose functions take a task.
 KNOW_TASKS = {
+    "agent_ramdisk.py",
     "boot.py",
     "boot_into_iso.py",
     "boot_iso.py",
