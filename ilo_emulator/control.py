@@ -107,6 +107,7 @@ def _described(ilo: Ilo) -> dict[str, Any]:
         "name": ilo.server.name,
         "power": "on" if ilo.is_on else "off",
         "starts": ilo.starts,
+        "nmis": ilo.nmis,
         "booted_from": last.lower() if last else "none",
         "boots": [_described_boot(record) for record in ilo.boots],
         "boot_mode": ilo.state.firmware.current.boot_mode.lower(),

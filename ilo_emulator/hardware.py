@@ -7,7 +7,6 @@ from ilo_emulator.config import ServerConfig
 _PAPER_MEMORY_MIB = 16 * 1024
 _PAPER_DISK_GIB = 279
 _PAPER_CPUS = 8
-_PAPER_MAC = "52:54:00:00:00:01"
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,11 @@ def of(server: ServerConfig) -> Hardware:
     """Tell what a server is made of."""
     qemu = server.qemu
     if qemu is None:
-        return Hardware(_PAPER_CPUS, _PAPER_MEMORY_MIB, (_PAPER_DISK_GIB,), _PAPER_MAC)
+        return Hardware(_PAPER_CPUS, _PAPER_MEMORY_MIB, (_PAPER_DISK_GIB,), _paper_mac(server))
     disks = tuple(disk.size_gib for disk in qemu.disks)
     return Hardware(qemu.cpus, qemu.memory_mib, disks, qemu.mac)
+
+
+def _paper_mac(server: ServerConfig) -> str:
+    """Make up an address of its own for each server."""
+    return "52:54:00:" + server.uuid.bytes[-3:].hex(":")

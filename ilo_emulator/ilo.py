@@ -66,6 +66,7 @@ class Ilo:
         self.boots: deque[BootRecord] = deque(maxlen=_REMEMBERED)
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
         self.starts = 0
+        self.nmis = 0
         self.is_on = False
         self.uid_light = False
         self._faults = Faults()
@@ -158,6 +159,7 @@ class Ilo:
         async with self._lock:
             self._check_power()
             await self.machine.inject_nmi()
+            self.nmis += 1
 
     async def reset(self) -> None:
         """Start a running server anew. In-band resets come to the same."""

@@ -26,8 +26,9 @@ _UEFI_ORDER = (
     BootDevice.FLOPPY,
     BootDevice.USB,
 )
-_RESETS = ("On", "ForceOff", "ForceRestart", "Nmi", "PushPowerButton")
-_LATER_RESETS = ("On", "ForceOff", "GracefulShutdown", *_RESETS[2:])
+#: Of iLO 4 and early iLO 5.
+RESET_TYPES = ("On", "ForceOff", "ForceRestart", "Nmi", "PushPowerButton")
+_LATER_RESETS = ("On", "ForceOff", "GracefulShutdown", *RESET_TYPES[2:])
 _OEM_INSERT = ("Image", "Certificate", "Intent", "Signature", "WriteProtected")
 _INSERT = ("Image", "Inserted", "WriteProtected")
 
@@ -165,7 +166,7 @@ _GEN9 = replace(
         needs_slash=False,
         standard_settings=False,
         own_boot_order=False,
-        reset_types=_RESETS,
+        reset_types=RESET_TYPES,
         virtual_media_type="VirtualMedia.1.0.0.VirtualMedia",
         insert=(),
         oem_insert=("Image",),
@@ -178,7 +179,7 @@ _EARLY_REDFISH = Redfish(
     registries=Registries("Base.1.0", "iLO.2.0"),
     needs_slash=True,
     standard_settings=True,
-    reset_types=_RESETS,
+    reset_types=RESET_TYPES,
     virtual_media_type="VirtualMedia.v1_0_0.VirtualMedia",
     insert=(),
     oem_insert=("Image",),

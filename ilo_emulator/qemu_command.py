@@ -27,7 +27,7 @@ _DISK_DRIVERS: dict[DiskInterface, dict[str, Any]] = {
     DiskInterface.NVME: {"driver": "nvme"},
 }
 _NIC_MODELS = {Nic.E1000E: "e1000e", Nic.E1000: "e1000", Nic.VIRTIO: "virtio-net-pci"}
-# Twice as much fetches two MiB more of a deploy ISO; with half of it, the ISO boots a second later.
+# Twice as much fetches two MiB more of a deploy ISO; with half of it, that boots a second later.
 _READAHEAD = 128 * 1024
 _HTTP_SECONDS = 60
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ironic import objects
 from ironic.conf import CONF
+from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
 from ironic_ilo import conf, image_sources, images, publisher, virtual_media
@@ -172,9 +173,11 @@ def _take(task: Any) -> None:
 
 
 def _kernel_params(node: Any) -> str:
+    extra = node.instance_info.get("kernel_append_params", CONF.ilo.kernel_append_params) or ""
+    if deploy_utils.is_ramdisk_deploy(node):  # it has no root file system but the ramdisk
+        return extra.strip()
     root_uuid = node.driver_internal_info["root_uuid_or_disk_id"]
-    extra = node.instance_info.get("kernel_append_params", CONF.ilo.kernel_append_params)
-    return f"root=UUID={root_uuid} ro {extra or ''}".strip()
+    return f"root=UUID={root_uuid} ro {extra}".strip()
 
 
 def _name(node: Any, kernel: Path, ramdisk: Path, params: str) -> str:
@@ -182,7 +185,7 @@ def _name(node: Any, kernel: Path, ramdisk: Path, params: str) -> str:
     digest = hashlib.sha256()
     for part in (
         f"builder {_BUILDER_VERSION}".encode(),
-        str(node.instance_info["image_source"]).encode(),
+        str(node.instance_info.get("image_source")).encode(),
         params.encode(),
     ):
         digest.update(hashlib.sha256(part).digest())

@@ -78,7 +78,7 @@ def prepare(task: Any) -> None:
     """
     node, wishes = task.node, _read_wishes(task.node)
     if not wishes.secure_boot:
-        _undo_secure_boot(task)
+        suspend_secure_boot(task)
     with translated(node, "set the boot mode"), driver_info.connect(node) as server:
         mode = wishes.mode or server.get_pending_boot_mode()
         server.set_pending_boot_mode(mode)
@@ -130,12 +130,16 @@ def restore(task: Any) -> None:
 
     :raises IloOperationError: the iLO did not take it.
     """
-    _undo_secure_boot(task)
+    suspend_secure_boot(task)
     task.node.del_driver_internal_info(_RECORD)
     task.node.save()
 
 
-def _undo_secure_boot(task: Any) -> None:
+def suspend_secure_boot(task: Any) -> None:
+    """Switch Secure Boot off from the next start on, where ``enable_secure_boot`` switched it on.
+
+    :raises IloOperationError: the iLO did not take it.
+    """
     node = task.node
     if not node.driver_internal_info.get(_SWITCHED_ON):
         return

@@ -44,9 +44,11 @@ OPTIONAL_PROPERTIES = {
 }
 DEPLOY_PROPERTIES = {
     "deploy_iso": _(
-        "The deploy ISO, as made by 'ironic-ilo build-deploy-iso': UUID of an image in "
-        "Glance, or URL (http, https or file). Required for deploying."
+        "The deploy ISO: UUID of an image in Glance, or URL (http, https or file). For "
+        "ilo-iscsi as made by 'ironic-ilo build-deploy-iso', for Ironic's other deploy "
+        "interfaces one with ironic-python-agent. Required for deploying."
     ),
+    "rescue_iso": _("An ISO with ironic-python-agent for rescue: likewise. Optional."),
     "iscsi_portal": _(
         "host:port at which the conductor reaches the deploy ramdisk's iSCSI "
         "target, when that is not the address that the ramdisk reports (deploy "
@@ -113,16 +115,25 @@ def parse_deploy_properties(node: Any) -> DeployProperties:
     info = node.driver_info
     _require(node, info, ["deploy_iso"])
     faults: list[str] = []
-    deploy_iso = str(info["deploy_iso"])
-    if not _is_image(deploy_iso):
-        faults.append(
-            _("deploy_iso must be the UUID of an image in Glance, or an http, https or file URL")
-        )
+    deploy_iso = _parse_iso(info, "deploy_iso", faults)
     portal = info.get("iscsi_portal")
     if portal is not None and not _is_portal(str(portal)):
         faults.append(_("iscsi_portal must be host:port, an IPv6 address in brackets"))
     _refuse(node, faults)
     return DeployProperties(deploy_iso, str(portal) if portal is not None else None)
+
+
+def parse_rescue_iso(node: Any) -> str:
+    """Read which ISO a rescue boots.
+
+    :raises MissingParameterValue: ``rescue_iso`` is missing.
+    :raises InvalidParameterValue: it is no href.
+    """
+    _require(node, node.driver_info, ["rescue_iso"])
+    faults: list[str] = []
+    iso = _parse_iso(node.driver_info, "rescue_iso", faults)
+    _refuse(node, faults)
+    return iso
 
 
 def _require(node: Any, info: Mapping[str, Any], names: Any) -> None:
@@ -149,6 +160,15 @@ def _parse_address(address: str, faults: list[str]) -> str:
         if not _HOST_NAME.fullmatch(address) or _looks_like_ipv4(address):
             faults.append(_("ilo_address is neither an IP address nor a host name"))
     return address.strip("[]")
+
+
+def _parse_iso(info: Mapping[str, Any], name: str, faults: list[str]) -> str:
+    iso = str(info[name])
+    if not is_image(iso):
+        faults.append(
+            _("%s must be the UUID of an image in Glance, or an http, https or file URL") % name
+        )
+    return iso
 
 
 def _looks_like_ipv4(address: str) -> bool:
@@ -191,7 +211,8 @@ def _parse_tls_version(info: Mapping[str, Any], faults: list[str]) -> TlsVersion
         return None
 
 
-def _is_image(href: str) -> bool:
+def is_image(href: str) -> bool:
+    """Tell whether a text has the form of an href: an image in Glance, or a URL we can use."""
     parts = urlsplit(href)
     if parts.scheme in ("", "glance"):
         return bool(uuidutils.is_uuid_like(href.removeprefix("glance://")))

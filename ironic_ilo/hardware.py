@@ -3,9 +3,10 @@
 from typing import Any
 
 from ironic.drivers import generic
-from ironic.drivers.modules import noop
+from ironic.drivers.modules import agent, noop
+from ironic.drivers.modules import ramdisk as ironic_ramdisk
 
-from ironic_ilo import boot, deploy, management, power, vendor
+from ironic_ilo import boot, deploy, inspect, management, power, vendor
 
 
 class IloHardware(generic.GenericHardware):
@@ -18,13 +19,18 @@ class IloHardware(generic.GenericHardware):
 
     @property
     def supported_deploy_interfaces(self) -> list[type]:
-        """Writing the image over iSCSI."""
-        return [deploy.IloVirtualMediaIscsiDeploy]
+        """Writing the image over iSCSI, or what Ironic's own agent and ISOs do."""
+        return [
+            deploy.IloVirtualMediaIscsiDeploy,
+            agent.AgentDeploy,
+            ironic_ramdisk.RamdiskDeploy,
+            agent.CustomAgentDeploy,
+        ]
 
     @property
     def supported_inspect_interfaces(self) -> list[type]:
-        """None yet."""
-        return [noop.NoInspect]
+        """Out of band, or none."""
+        return [inspect.IloInspect, noop.NoInspect]
 
     @property
     def supported_management_interfaces(self) -> list[type]:

@@ -84,6 +84,29 @@ def check_sources(task: Any) -> None:
     node.save()
 
 
+def check_readable(task: Any, role: str, href: str) -> None:
+    """Check that an image can be read, and keep nothing of it.
+
+    :param role: what the image is for, in the error.
+    :raises InvalidParameterValue: it cannot.
+    """
+    try:
+        if glance.is_image(href):
+            glance.show_image(task, href)
+        else:
+            image_service.get_image_service(href).validate_href(href)
+    except (Error, exception.IronicException) as exc:
+        raise exception.InvalidParameterValue(
+            _("Cannot read the %(role)s %(href)s of node %(node)s: %(error)s")
+            % {
+                "role": role,
+                "href": show_href(href),
+                "node": task.node.uuid,
+                "error": describe(exc, href),
+            }
+        ) from exc
+
+
 def _boot_roles(task: Any) -> tuple[str, ...]:
     """Name what a node's instance is booted from, beside its image."""
     if is_whole_disk(task.node):

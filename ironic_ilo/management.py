@@ -9,7 +9,7 @@ from ironic.common.i18n import _
 from ironic.conductor import task_manager
 from ironic.drivers import base
 
-from ironic_ilo import boot_mode, driver_info
+from ironic_ilo import boot_mode, driver_info, sensors
 from ironic_ilo.bmc.types import BootDevice
 from ironic_ilo.exception import BmcFeatureMissing
 from ironic_ilo.ironic_errors import translated
@@ -148,9 +148,30 @@ class IloManagement(base.ManagementInterface):
         ):
             server.set_secure_boot(enabled=state)
 
-    def get_sensors_data(self, task: Any) -> dict[str, Any]:
-        """Report no sensors yet."""
-        raise NotImplementedError
+    @METRICS.timer("IloManagement.inject_nmi")
+    @task_manager.require_exclusive_lock
+    def inject_nmi(self, task: Any) -> None:
+        """Interrupt the running system with an NMI, to have it dump its memory, say.
+
+        :raises UnsupportedDriverExtension: the iLO cannot (Gen8).
+        :raises IloOperationError: the server is off, or the iLO did not do it.
+        """
+        with (
+            translated(task.node, "inject an NMI"),
+            _supported(task, "inject_nmi"),
+            driver_info.connect(task.node) as server,
+        ):
+            server.inject_nmi()
+
+    @METRICS.timer("IloManagement.get_sensors_data")
+    def get_sensors_data(self, task: Any) -> dict[str, dict[str, dict[str, Any]]]:
+        """Read fans, temperatures and power supplies (``ironic_ilo.sensors``).
+
+        :raises IloOperationError: the iLO did not say.
+        """
+        with translated(task.node, "read the sensors"), driver_info.connect(task.node) as server:
+            found = server.get_sensors()
+        return sensors.as_ironic_has_them(found)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from ironic_ilo.callback import RamdiskAction
 from ironic_ilo.deploy_secrets import DeploySecrets
 from ironic_ilo.ironic_errors import translated
 
-# In ``driver_internal_info`` from when a deploy or a cleaning has found the iLO in order, until it
-# has succeeded or the server is off and its drives are empty.
+# In ``driver_internal_info`` from when a deploy or a cleaning has found the iLO in order, or an
+# agent is booted, until it has succeeded or the server is off and its drives are empty.
 SERVER_IN_USE = "ilo_deploy_server_in_use"
 
 
@@ -103,8 +103,14 @@ def release_server(task: Any) -> None:
     """
     _power_off_keeping_error(task)
     virtual_media.eject_virtual_media(task)
-    task.node.del_driver_internal_info(SERVER_IN_USE)
-    task.node.save()
+    forget_server(task)
+
+
+def forget_server(task: Any) -> None:
+    """Note that the server is as it was, if it was not."""
+    if SERVER_IN_USE in task.node.driver_internal_info:
+        task.node.del_driver_internal_info(SERVER_IN_USE)
+        task.node.save()
 
 
 def _power_off_keeping_error(task: Any) -> None:

@@ -56,8 +56,8 @@ _LEFTOVERS = (
     boot_iso.REFERENCE,
     cleaning.CLEANING_NETWORK,
 )
-# The entry point of ``deploy.IloVirtualMediaIscsiDeploy``.
-_DEPLOY_INTERFACE = "ilo-iscsi"
+#: The entry point of ``deploy.IloVirtualMediaIscsiDeploy``.
+DEPLOY_INTERFACE = "ilo-iscsi"
 
 
 def reconcile_interval() -> int:
@@ -147,7 +147,7 @@ def _remove_cached_images(context: Any) -> None:
         node.uuid
         for node in nodes
         if node.uuid in found
-        and node.deploy_interface == _DEPLOY_INTERFACE
+        and node.deploy_interface == DEPLOY_INTERFACE
         and node.provision_state in _SETTLED
     ]
     for task in _settled_tasks(context, ours, "removing its cached image"):

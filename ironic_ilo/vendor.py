@@ -1,20 +1,24 @@
-"""Ironic's vendor interface: the deploy ramdisk's callback, ``pass_deploy_info``."""
+"""Ironic's vendor interface: the deploy ramdisk's callback, and booting an ISO once."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from ironic.common import metrics_utils
 from ironic.common.i18n import _
+from ironic.conductor import task_manager
 from ironic.drivers import base
 
-from ironic_ilo import callback, cleaning, driver_info, iscsi_deploy
+from ironic_ilo import boot_into_iso, callback, cleaning, driver_info, iscsi_deploy
 from ironic_ilo.callback import DeployInfo, RamdiskCallback
 
 METRICS = metrics_utils.get_metrics_logger(__name__)
 
 
 class VendorPassthru(base.VendorInterface):
-    """Takes ``POST /v1/nodes/<node>/vendor_passthru/pass_deploy_info`` (specification)."""
+    """Takes ``POST /v1/nodes/<node>/vendor_passthru/pass_deploy_info`` (specification).
+
+    And ``boot_into_iso``.
+    """
 
     def get_properties(self) -> dict[str, str]:
         """Describe the properties in ``driver_info``."""
@@ -26,9 +30,11 @@ class VendorPassthru(base.VendorInterface):
         :raises MissingParameterValue: a parameter is missing; Ironic answers 400.
         :raises InvalidParameterValue: a parameter is wrong; Ironic answers 400.
         """
+        kwargs.pop("http_method", None)
         if method == RamdiskCallback.PASS_DEPLOY_INFO:
-            kwargs.pop("http_method", None)
             _read_call(task.node, kwargs)
+        elif method == boot_into_iso.METHOD:
+            boot_into_iso.check(task, kwargs)
         else:
             driver_info.parse_access(task.node)
 
@@ -56,6 +62,23 @@ class VendorPassthru(base.VendorInterface):
             cleaning.take(task, call)
         else:
             callback.take(task, call)
+
+    @METRICS.timer("VendorPassthru.boot_into_iso")
+    @base.passthru(
+        ["POST"],
+        description=_(
+            "Powers the node off, and boots it once from an ISO. Parameter: boot_iso_href (UUID "
+            "of an image in Glance, or an http, https or file URL). The node is manageable, or in "
+            "maintenance with nothing being done to it. A failure ends in last_error."
+        ),
+    )
+    @task_manager.require_exclusive_lock
+    def boot_into_iso(self, task: Any, **kwargs: Any) -> None:
+        """Boot the node once from an ISO.
+
+        :raises IloOperationError: a step of it failed.
+        """
+        boot_into_iso.run(task, kwargs["boot_iso_href"])
 
 
 def _read_call(node: Any, parameters: Mapping[str, Any]) -> DeployInfo | cleaning.Report:

@@ -80,6 +80,18 @@ def _describe(device: Device, status: MediaStatus) -> str:
     return f"{device} is inserted and {'' if status.connected else 'not '}connected"
 
 
+def holds_media(task: Any) -> bool:
+    """Tell whether there is an image in one of the drives.
+
+    :raises IloOperationError: the iLO did not say.
+    """
+    with (
+        translated(task.node, "read the virtual media drives"),
+        driver_info.connect(task.node) as server,
+    ):
+        return any(server.get_media_status(device).inserted for device in Device)
+
+
 def eject_virtual_media(task: Any) -> None:
     """Empty both virtual media drives; empty ones are left alone.
 

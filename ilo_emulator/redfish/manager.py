@@ -2,7 +2,7 @@
 
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.profile import Ribcl
-from ilo_emulator.redfish import virtual_media
+from ilo_emulator.redfish import sensors, virtual_media
 from ilo_emulator.redfish.document import (
     ROOT,
     action,
@@ -13,12 +13,13 @@ from ilo_emulator.redfish.document import (
     link,
     target,
 )
+from ilo_emulator.redfish.sensors import BOX
 from ilo_emulator.rest.message import Document
 from ilo_emulator.rest.resource import Resource, Tree
 from ilo_emulator.rest.sessions import Sessions
 
 MANAGERS, CHASSIS = f"{ROOT}/Managers", f"{ROOT}/Chassis"
-_MANAGER, _BOX = f"{MANAGERS}/1", f"{CHASSIS}/1"
+_MANAGER = f"{MANAGERS}/1"
 _LICENSES = f"{_MANAGER}/LicenseService"
 _RESET = "Manager.Reset"
 _SYSTEM = link(f"{ROOT}/Systems/1")
@@ -37,8 +38,9 @@ def tree(ilo: Ilo, sessions: Sessions) -> Tree:
         target(_MANAGER, _RESET): Resource(act=reset),
         _LICENSES: Resource(lambda _: collection("HpeiLOLicense", _LICENSES, [f"{_LICENSES}/1"])),
         f"{_LICENSES}/1": Resource(_license),
-        CHASSIS: Resource(lambda _: collection("Chassis", CHASSIS, [_BOX])),
-        _BOX: Resource(_chassis),
+        CHASSIS: Resource(lambda _: collection("Chassis", CHASSIS, [BOX])),
+        BOX: Resource(_chassis),
+        **sensors.tree(ilo),
         **virtual_media.tree(ilo, _MANAGER),
     }
 
@@ -68,8 +70,8 @@ def _manager(ilo: Ilo) -> Document:
         Oem={how.oem: extension},
         Links={
             "ManagerForServers": [_SYSTEM],
-            "ManagerForChassis": [link(_BOX)],
-            "ManagerInChassis": link(_BOX),
+            "ManagerForChassis": [link(BOX)],
+            "ManagerInChassis": link(BOX),
         },
     )
 
@@ -88,7 +90,7 @@ def _license(ilo: Ilo) -> Document:
 def _chassis(ilo: Ilo) -> Document:
     return document(
         "Chassis.v1_6_0.Chassis",
-        _BOX,
+        BOX,
         Id="1",
         Name="Computer System Chassis",
         ChassisType="RackMount",
@@ -98,4 +100,5 @@ def _chassis(ilo: Ilo) -> Document:
         PowerState="On" if ilo.is_on else "Off",
         Status={"Health": "OK", "State": "Enabled"},
         Links={"ComputerSystems": [_SYSTEM], "ManagedBy": [link(_MANAGER)]},
+        **sensors.links(ilo),
     )

@@ -1,45 +1,22 @@
 """The actions on a system's power."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish.document import chosen, facts
-from ilo_emulator.rest.message import ILO, Document, Problem
+from ilo_emulator.rest.message import Document
+from ilo_emulator.rest.power import RESETS, Command, turn_off
 
 RESET = "ComputerSystem.Reset"
 PUSH_TYPES = ("Press", "PressAndHold")
 SYSTEM_RESETS = ("ColdBoot",)
 
-_Command = Callable[[Ilo], Awaitable[None]]
-
-
-async def _on(ilo: Ilo) -> None:
-    _check(changed=await ilo.power_on())
-
-
-async def _off(ilo: Ilo) -> None:
-    _check(changed=await ilo.hold_power_button())
-
-
-def _check(*, changed: bool) -> None:
-    if not changed:
-        raise Problem("InvalidOperationForSystemState", registry=ILO)
-
-
-_RESETS: Mapping[str, _Command] = {
-    "On": _on,
-    "ForceOff": _off,
-    "GracefulShutdown": Ilo.shut_down,
-    "ForceRestart": Ilo.reset,
-    "Nmi": Ilo.interrupt,
-    "PushPowerButton": Ilo.press_power_button,
-}
-_PUSHES: Mapping[str, _Command] = {"Press": Ilo.press_power_button, "PressAndHold": _off}
+_PUSHES: Mapping[str, Command] = {"Press": Ilo.press_power_button, "PressAndHold": turn_off}
 
 
 async def reset(ilo: Ilo, values: Document) -> None:
     """Carry out the standard's ComputerSystem.Reset."""
-    await _RESETS[chosen(values, "ResetType", facts(ilo).reset_types, RESET)](ilo)
+    await RESETS[chosen(values, "ResetType", facts(ilo).reset_types, RESET)](ilo)
 
 
 async def push_button(ilo: Ilo, values: Document) -> None:

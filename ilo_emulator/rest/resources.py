@@ -3,9 +3,11 @@
 from typing import Any
 
 from ilo_emulator.ilo import Ilo
+from ilo_emulator.profile import RESET_TYPES
 from ilo_emulator.rest import settings
-from ilo_emulator.rest.message import RESET_REQUIRED, Document
-from ilo_emulator.rest.resource import Resource, Tree
+from ilo_emulator.rest.message import RESET_REQUIRED, Document, Problem
+from ilo_emulator.rest.power import RESETS
+from ilo_emulator.rest.resource import Resource, Tree, not_in_list
 
 ROOT = "/rest/v1"
 SESSIONS = f"{ROOT}/Sessions"
@@ -61,10 +63,20 @@ def _bios_settings(ilo: Ilo) -> Document:
     return _document("HpBios.1.1.0", _BIOS_SETTINGS, **settings.pending(ilo))
 
 
+async def _act(ilo: Ilo, values: Document) -> None:
+    """Carry out an action, which clients of this API name in the body."""
+    action, reset_type = values.get("Action"), values.get("ResetType")
+    if action != "Reset":
+        raise Problem("ActionNotSupported", str(action))
+    if reset_type not in RESET_TYPES:
+        raise not_in_list(reset_type, "ResetType")
+    await RESETS[reset_type](ilo)
+
+
 TREE: Tree = {
     ROOT: Resource(_root),
     f"{ROOT}/Systems": Resource(_systems),
-    _SYSTEM: Resource(_system),
+    _SYSTEM: Resource(_system, act=_act),
     _SECURE_BOOT: Resource(_secure_boot, settings.SECURE_BOOT_CHANGES, RESET_REQUIRED),
     _BIOS: Resource(_bios),
     _BIOS_SETTINGS: Resource(_bios_settings, settings.CHANGES, RESET_REQUIRED),

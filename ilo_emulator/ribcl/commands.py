@@ -282,7 +282,7 @@ async def _set_pending_boot_mode(ilo: Ilo, command: Command) -> Document:
 
 @_command("GET_EMBEDDED_HEALTH", "SERVER_INFO")
 async def _get_embedded_health(ilo: Ilo, _command: Command) -> Document:
-    return Document(payload=embedded_health(ilo.server))
+    return Document(payload=embedded_health(ilo.server, powered=ilo.is_on))
 
 
 @_command("GET_HOST_DATA", "SERVER_INFO")

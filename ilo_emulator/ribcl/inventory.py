@@ -7,12 +7,15 @@ from ilo_emulator.config import ServerConfig
 from ilo_emulator.ribcl.reply import tag, value
 
 
-def embedded_health(server: ServerConfig) -> str:
-    """Write GET_EMBEDDED_HEALTH_DATA: sensors that are well, and the parts of the machine."""
+def embedded_health(server: ServerConfig, *, powered: bool) -> str:
+    """Write GET_EMBEDDED_HEALTH_DATA: sensors that are well, and the parts of the machine.
+
+    Of a server that is off, an iLO 4 may not know the memory.
+    """
     return tag(
         "GET_EMBEDDED_HEALTH_DATA",
         *_sensors(),
-        *_parts(server),
+        *_parts(server, powered=powered),
         _firmware(server),
         # python-hpilo fails unless there are two different tags here.
         tag("HEALTH_AT_A_GLANCE", tag("FANS", STATUS="OK"), tag("TEMPERATURE", STATUS="OK")),
@@ -57,7 +60,7 @@ def _sensors() -> list[str]:
     return [tag("FANS", fan), tag("TEMPERATURE", inlet), tag("POWER_SUPPLIES", supply)]
 
 
-def _parts(server: ServerConfig) -> list[str]:
+def _parts(server: ServerConfig, *, powered: bool) -> list[str]:
     parts = hardware.of(server)
     cpus, memory, disk = parts.cpus, parts.memory_mib // 1024, parts.disks_gib[0]
     processor = tag(
@@ -73,7 +76,7 @@ def _parts(server: ServerConfig) -> list[str]:
         value("MAC_ADDRESS", parts.mac),
     )
     drive = tag("LOGICAL_DRIVE", value("LABEL", "01"), value("CAPACITY", f"{disk} GB"))
-    summary = tag("CPU_1", value("TOTAL_MEMORY_SIZE", f"{memory} GB"))
+    summary = tag("CPU_1", value("TOTAL_MEMORY_SIZE", f"{memory} GB" if powered else "N/A"))
     return [
         tag("PROCESSORS", processor),
         tag("MEMORY", tag("MEMORY_DETAILS_SUMMARY", summary)),

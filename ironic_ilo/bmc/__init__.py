@@ -5,6 +5,7 @@ here (errors, logs, reprs) holds a password or the URL of an image.
 """
 
 from ironic_ilo.bmc.connecting import connect
+from ironic_ilo.bmc.inventory import Inventory, Sensor, SensorKind
 from ironic_ilo.bmc.types import (
     Access,
     Bmc,
@@ -25,11 +26,14 @@ __all__ = [
     "BootDevice",
     "BootMode",
     "Device",
+    "Inventory",
     "MediaStatus",
     "PowerState",
     "Privilege",
     "Product",
     "SecureBoot",
+    "Sensor",
+    "SensorKind",
     "TlsVersion",
     "connect",
 ]

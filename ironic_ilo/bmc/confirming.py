@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from ironic_ilo.bmc.detection import KNOWN
 from ironic_ilo.bmc.errors import translated
 from ironic_ilo.bmc.https import Endpoint
+from ironic_ilo.bmc.inventory import Inventory, Sensor
 from ironic_ilo.bmc.types import (
     Access,
     BootDevice,
@@ -114,6 +115,14 @@ class ConfirmingBmc(ABC):
         """Read the state of Secure Boot."""
 
     @abstractmethod
+    def get_inventory(self) -> Inventory:
+        """Read what the server is made of."""
+
+    @abstractmethod
+    def get_sensors(self) -> tuple[Sensor, ...]:
+        """Read the sensors."""
+
+    @abstractmethod
     def _send_power_on(self) -> None: ...
 
     @abstractmethod
@@ -121,6 +130,9 @@ class ConfirmingBmc(ABC):
 
     @abstractmethod
     def _send_reset(self) -> None: ...
+
+    @abstractmethod
+    def _send_nmi(self) -> None: ...
 
     @abstractmethod
     def _send_insert(self, device: Device, url: str) -> None: ...
@@ -165,6 +177,16 @@ class ConfirmingBmc(ABC):
         else:
             self._insist(self._patience(), "reset", self._send_reset)
             self._await_power(PowerState.ON)
+
+    def inject_nmi(self) -> None:
+        """Interrupt the running system."""
+        if self.get_power_state() is PowerState.OFF:
+            raise BmcError(
+                f"{self._name}: the server is off, and an NMI needs a running system",
+                hint="Power the server on first.",
+            )
+        with self._doing("inject an NMI"):
+            self._send_nmi()
 
     def check_virtual_media(self) -> None:
         """Raise ``BmcFeatureMissing`` unless the licence includes scripted virtual media."""

@@ -7,7 +7,9 @@ from sushy import BootSource, BootSourceOverrideEnabled, ResetType
 from ironic_ilo.bmc import redfish_replies as replies
 from ironic_ilo.bmc.confirming import ConfirmingBmc, shown
 from ironic_ilo.bmc.https import Endpoint
+from ironic_ilo.bmc.inventory import Inventory, Sensor
 from ironic_ilo.bmc.messages import RestRefusalError
+from ironic_ilo.bmc.redfish_health import read_inventory, read_sensors
 from ironic_ilo.bmc.redfish_session import RedfishSession
 from ironic_ilo.bmc.types import (
     Access,
@@ -113,6 +115,18 @@ class RedfishBmc(ConfirmingBmc):
         with self._doing("read the state of Secure Boot"):
             return replies.parse_secure_boot(self._session.system().secure_boot.json)
 
+    def get_inventory(self) -> Inventory:
+        """Read what the server is made of."""
+        with self._doing("read the inventory"):
+            root, system = self._session.root().json, self._session.system().json
+            return read_inventory(system, replies.firmware_of(root), self._session.read)
+
+    def get_sensors(self) -> tuple[Sensor, ...]:
+        """Read the sensors."""
+        with self._doing("read the sensors"):
+            link = self._session.system().json["Links"]["Chassis"][0]
+            return read_sensors(self._session.read(link["@odata.id"]), self._session.read)
+
     def _send_power_on(self) -> None:
         self._reset(ResetType.ON, PowerState.ON)
 
@@ -121,6 +135,9 @@ class RedfishBmc(ConfirmingBmc):
 
     def _send_reset(self) -> None:
         self._session.system().reset_system(ResetType.FORCE_RESTART)
+
+    def _send_nmi(self) -> None:
+        self._session.system().reset_system(ResetType.NMI)
 
     def _reset(self, how: ResetType, aim: PowerState) -> None:
         try:

@@ -56,17 +56,13 @@ def oem_of(document: Document) -> Document:
 
 
 def parse_product(root: Document, system: Document, manager: Document) -> Product:
-    """Read ``ServiceRoot``, ``ComputerSystem`` and ``Manager``.
-
-    iLO 5 and 6 write their firmware into ``Manager`` as "iLO 5 v1.40", iLO 7 as "1.12.00 Mar 28
-    2025", all of them into the root as "1.40" (HPE, "Adapting from iLO 6").
-    """
+    """Read ``ServiceRoot``, ``ComputerSystem`` and ``Manager``."""
     said = oem_of(root)["Manager"][0]
     license_type = oem_of(manager).get("License", {}).get("LicenseString", "unknown")
     return Product(
         model=system["Model"],
         processor=said["ManagerType"],
-        firmware=said["ManagerFirmwareVersion"],
+        firmware=firmware_of(root),
         license_type=license_type,
     )
 
@@ -77,6 +73,16 @@ def parse_privileges(account: Document) -> dict[Privilege, bool]:
     return {
         privilege: _flag(told, name) for name, privilege in _PRIVILEGES.items() if name in told
     }
+
+
+def firmware_of(root: Document) -> str:
+    """Read the version of the iLO's firmware from ``ServiceRoot``.
+
+    iLO 5 and 6 write it into ``Manager`` as "iLO 5 v1.40", iLO 7 as "1.12.00 Mar 28 2025", all of
+    them into the root as "1.40" (HPE, "Adapting from iLO 6").
+    """
+    version: str = oem_of(root)["Manager"][0]["ManagerFirmwareVersion"]
+    return version
 
 
 def parse_power(system: Document) -> PowerState:

@@ -48,6 +48,10 @@ class RestSession(ris.RISOperations):
             pending=_flag(settings, "SecureBootEnable"),
         )
 
+    def inject_nmi(self) -> None:
+        """Send an NMI, unlike proliantutils without asking for the power state over REST first."""
+        self._perform_power_op("Nmi")
+
     def _rest_op(
         self,
         operation: str,

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from ironic_ilo.bmc import replies
 from ironic_ilo.bmc.confirming import ConfirmingBmc, shown
 from ironic_ilo.bmc.errors import RefusalError
+from ironic_ilo.bmc.health import parse_inventory, parse_sensors
 from ironic_ilo.bmc.https import Endpoint
+from ironic_ilo.bmc.inventory import Inventory, Sensor
 from ironic_ilo.bmc.rest import RestSession
 from ironic_ilo.bmc.session import RibclSession
 from ironic_ilo.bmc.types import (
@@ -96,6 +98,16 @@ class RibclBmc(ConfirmingBmc):
         with self._doing("read the state of Secure Boot"):
             return self._rest.get_secure_boot()
 
+    def get_inventory(self) -> Inventory:
+        """Read what the server is made of."""
+        with self._doing("read the embedded health"):
+            return parse_inventory(self._session.get_host_health_data())
+
+    def get_sensors(self) -> tuple[Sensor, ...]:
+        """Read the sensors."""
+        with self._doing("read the embedded health"):
+            return parse_sensors(self._session.get_host_health_data())
+
     def _send_power_on(self) -> None:
         self._session.set_host_power("ON")
 
@@ -105,6 +117,10 @@ class RibclBmc(ConfirmingBmc):
 
     def _send_reset(self) -> None:
         self._session.reset_server()
+
+    def _send_nmi(self) -> None:
+        """Send it over REST: RIBCL has no command for it."""
+        self._rest.inject_nmi()
 
     def _send_insert(self, device: Device, url: str) -> None:
         self._session.insert_virtual_media(url, device.value)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
+from ironic_ilo.bmc.inventory import Inventory, Sensor
+
 
 class PowerState(enum.StrEnum):
     """A server's power, as its iLO reports it."""
@@ -209,4 +211,19 @@ class Bmc(Protocol):
         """Switch Secure Boot on or off from the next start on.
 
         ``BmcFeatureMissing`` when the server has none, or runs in LEGACY mode.
+        """
+
+    def get_inventory(self) -> Inventory:
+        """Read what the server is made of.
+
+        After it has had no power, that may be little until it has been through POST once.
+        """
+
+    def get_sensors(self) -> tuple[Sensor, ...]:
+        """Read the sensors; ``BmcFeatureMissing`` when the iLO offers none."""
+
+    def inject_nmi(self) -> None:
+        """Interrupt the running system with an NMI, which dumps or debugs as it is set up to.
+
+        ``BmcFeatureMissing`` when the iLO cannot; ``BmcError`` when the server is off.
         """

@@ -13,17 +13,20 @@ from typing import Any
 
 import pytest
 
+from ilo_emulator.profile import PROFILES
 from ironic_ilo.bmc import (
     Access,
     Bmc,
     BootDevice,
     BootMode,
     Device,
+    Inventory,
     MediaStatus,
     PowerState,
     Privilege,
     Product,
     SecureBoot,
+    SensorKind,
     connect,
 )
 from ironic_ilo.check import ilo
@@ -372,6 +375,48 @@ def test_no_session_is_left_behind(emulator: dict[str, Any]):
             bmc.get_power_state()
             if turn % 2:
                 raise KeyError("what fails while it is open")
+
+
+def test_inventory_and_sensors(emulated: Emulated, bmc: Bmc):
+    bmc.power_on()
+    inventory = bmc.get_inventory()
+    assert inventory == Inventory(
+        cpus=8,
+        cpu_arch="x86_64",
+        memory_mib=16384,
+        disks_gib=(279,),
+        macs=inventory.macs,
+        rom_version=PROFILES[emulated.name].rom_version,
+        ilo_version=inventory.ilo_version,
+    )
+    assert len(inventory.macs) == 1
+    assert inventory.ilo_version.startswith(bmc.product().firmware)
+    assert {sensor.kind for sensor in bmc.get_sensors()} == set(SensorKind)
+
+
+def test_inventory_of_a_gen8_that_is_off(gen8: Emulated):
+    with gen8.connect() as bmc:
+        assert bmc.get_inventory().memory_mib is None
+
+
+@pytest.mark.parametrize("name", ["ilo4-gen9", *REDFISH])
+def test_nmi(emulator: dict[str, Any], name: str):
+    emulated = _reach(emulator, name)
+    with emulated.connect() as bmc:
+        with pytest.raises(BmcError, match="the server is off"):
+            bmc.inject_nmi()
+        bmc.power_on()
+        bmc.inject_nmi()
+        bmc.power_off()
+    assert emulated.state()["nmis"] == 1
+
+
+def test_nmi_of_a_gen8(gen8: Emulated):
+    with gen8.connect() as bmc:
+        bmc.power_on()
+        with pytest.raises(BmcFeatureMissing, match="Check the server's generation"):
+            bmc.inject_nmi()
+    assert gen8.state()["nmis"] == 0
 
 
 def test_rest_of_an_ilo_that_fails(gen9: Emulated):

@@ -62,6 +62,36 @@ def count_sessions(node: Node) -> int:
     return len(reply.json()["Members"])
 
 
+@pytest.mark.parametrize("profile", ["ilo5"], indirect=True)
+def test_inspection_sensors_and_nmi_over_redfish(profile, server_node) -> None:
+    node = server_node
+    node.provision("manage")
+    node.wait("manageable")
+    node.provision("inspect")
+    properties = node.wait("manageable")["properties"]
+    capabilities = dict(each.split(":") for each in properties.pop("capabilities").split(","))
+    assert properties == {
+        "cpus": 8,
+        "cpu_arch": "x86_64",
+        "memory_mb": 16384,
+        "local_gb": 278,
+    }
+    assert capabilities == {
+        "server_model": profile.model,
+        "ilo_firmware_version": profile.firmware_version,
+        "rom_firmware_version": profile.rom_version,
+        "boot_mode_bios": "true",
+        "boot_mode_uefi": "true",
+        "secure_boot": "true",
+    }
+    assert len(node.cloud.ask("GET", f"nodes/{node.uuid}/ports")["ports"]) == 2
+
+    node.power("power on")
+    node.cloud.ask("PUT", f"nodes/{node.uuid}/management/inject_nmi")
+    assert node.emulated()["nmis"] == 1
+    assert count_sessions(node) == 0
+
+
 def test_deploy_reboot_and_tear_down(profile, server_node, tmp_path) -> None:
     node = server_node
     ramdisk = node.boot_ramdisk()

@@ -43,6 +43,14 @@ def test_boot_mode_is_read(cloud, node):
     assert node.show()["boot_mode"] == "bios"
 
 
+def test_nmi_of_a_gen8_is_refused_in_words(cloud, node):
+    node.power("power on")
+    reply = cloud.call("PUT", f"nodes/{node.uuid}/management/inject_nmi")
+    assert reply.status_code == 400
+    assert "does not support inject_nmi" in reply.text
+    assert "Check the server's generation" in reply.text
+
+
 def test_pass_deploy_info_is_listed_with_its_description(cloud, node):
     methods = cloud.ask("GET", f"nodes/{node.uuid}/vendor_passthru/methods")
     assert methods["pass_deploy_info"]["http_methods"] == ["POST"]

@@ -7,11 +7,12 @@ from ironic.drivers import base
 from ironic.drivers.hardware_type import AbstractHardwareType
 from oslo_config import cfg
 
-from ironic_ilo import conf
+from ironic_ilo import conf, upgrade_check
 
 INTERFACES = {
     "boot": ("ilo-virtual-media", base.BootInterface),
     "deploy": ("ilo-iscsi", base.DeployInterface),
+    "inspect": ("ilo", base.InspectInterface),
     "management": ("ilo", base.ManagementInterface),
     "power": ("ilo", base.PowerInterface),
     "vendor": ("ilo", base.VendorInterface),
@@ -39,6 +40,17 @@ def test_hardware_type_supports_our_interfaces(name):
     for kind, (interface, _parent) in INTERFACES.items():
         ours = load(f"ironic.hardware.interfaces.{kind}", interface)
         assert getattr(hardware, f"supported_{kind}_interfaces")[0] is ours
+
+
+def test_hardware_type_supports_interfaces_of_ironic_over_virtual_media():
+    assert upgrade_check.supported_interfaces("deploy") == {
+        "ilo-iscsi",
+        "direct",
+        "ramdisk",
+        "custom-agent",
+    }
+    assert upgrade_check.supported_interfaces("rescue") == {"no-rescue", "agent"}
+    assert upgrade_check.supported_interfaces("boot") == {"ilo-virtual-media"}
 
 
 def test_deploy_steps_come_in_order():

@@ -48,7 +48,9 @@ FREE_OF_IRONIC = (
 )
 # The modules whose functions take a task.
 KNOW_TASKS = {
+    "agent_ramdisk.py",
     "boot.py",
+    "boot_into_iso.py",
     "boot_iso.py",
     "boot_mode.py",
     "boot_watch.py",
@@ -57,6 +59,7 @@ KNOW_TASKS = {
     "deploy.py",
     "glance.py",
     "image_sources.py",
+    "inspect.py",
     "instance_image.py",
     "iscsi_deploy.py",
     "management.py",

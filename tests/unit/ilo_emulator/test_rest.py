@@ -62,7 +62,7 @@ def test_paths_are_found_whatever_their_case_and_slash(in_lab):
         for path in (SYSTEM, f"{SYSTEM}/", SYSTEM.lower()):
             status, document, headers = await lab.rest("GET", path, **login(scheme="BASIC"))
             assert (status, document["Model"]) == (200, "ProLiant DL380 Gen9")
-            assert headers["Allow"] == "GET"
+            assert headers["Allow"] == "GET, POST"
         status, document, _ = await lab.rest("GET", "/rest/v1/Chassis", **login())
         assert (status, message(document)) == (404, "ResourceMissingAtURI")
         _, root, _ = await lab.rest("GET", "/rest/v1", **login())
@@ -94,6 +94,27 @@ def test_changes(in_lab, path, body, status, words):
         _, server = await lab.ask("GET", "/servers/gen9")
         assert server["pending_boot_mode"] == ("uefi" if status == 200 else "legacy")
         assert server["boot_mode"] == "legacy"
+
+    in_lab(play)
+
+
+@pytest.mark.parametrize(
+    ("is_on", "body", "status", "words"),
+    [
+        (True, {"Action": "Reset", "ResetType": "Nmi"}, 200, "Success"),
+        (False, {"Action": "Reset", "ResetType": "Nmi"}, 400, "InvalidOperationForSystemState"),
+        (True, {"Action": "Reset", "ResetType": ["Nmi"]}, 400, "PropertyValueNotInList"),
+        (True, {"ResetType": "Nmi"}, 400, "ActionNotSupported"),
+    ],
+)
+def test_the_action_of_older_clients(in_lab, is_on, body, status, words):
+    async def play(lab: Lab) -> None:
+        if is_on:
+            await lab.ask("POST", "/servers/gen9/press")
+        got, document, _ = await lab.rest("POST", SYSTEM, body, **login())
+        assert (got, message(document)) == (status, words)
+        _, server = await lab.ask("GET", "/servers/gen9")
+        assert server["nmis"] == (1 if status == 200 else 0)
 
     in_lab(play)
 
