@@ -12,6 +12,7 @@ from ilo_emulator.rest.resource import Resource, Tree, etag
 BIOS = f"{ROOT}/systems/1/bios"
 _SETTINGS, _BOOT = f"{BIOS}/settings", f"{BIOS}/boot"
 _ATTRIBUTES = {f"Attributes/{name}": change for name, change in settings.CHANGES.items()}
+_ENABLE = {"SecureBootEnable": settings.set_secure_boot}
 _RESET_KEYS = "SecureBoot.ResetKeys"
 _KEYS = {
     "ResetAllKeysToDefault": Keys.FACTORY,
@@ -24,27 +25,25 @@ def tree(ilo: Ilo, system: str) -> Tree:
     """Make the resources of the settings."""
     place = _secure_boot_place(system)
     if not facts(ilo).standard_settings:
-        return {
-            BIOS: Resource(_own_bios),
-            _SETTINGS: Resource(_own_settings, settings.CHANGES, RESET_REQUIRED),
-            place: Resource(
-                lambda ilo: document(
-                    "HpSecureBoot.1.0.0.HpSecureBoot", place, **settings.secure_boot(ilo)
-                ),
-                settings.SECURE_BOOT_CHANGES,
-                RESET_REQUIRED,
-            ),
-        }
+        return _own_tree(place)
     return {
         BIOS: Resource(_bios),
         _SETTINGS: Resource(_pending, _ATTRIBUTES, RESET_REQUIRED),
-        place: Resource(
-            lambda ilo: _secure_boot(ilo, place),
-            {"SecureBootEnable": settings.set_secure_boot},
-            RESET_REQUIRED,
-        ),
+        place: Resource(lambda ilo: _secure_boot(ilo, place), _ENABLE, RESET_REQUIRED),
         target(place, _RESET_KEYS): Resource(act=_reset_keys),
         **(boot_order.tree(_BOOT) if facts(ilo).own_boot_order else {}),
+    }
+
+
+def _own_tree(place: str) -> Tree:
+    def secure_boot(ilo: Ilo) -> Document:
+        kind = "HpSecureBoot.1.0.0.HpSecureBoot"
+        return document(kind, place, **settings.secure_boot(ilo))
+
+    return {
+        BIOS: Resource(_own_bios),
+        _SETTINGS: Resource(_own_settings, settings.CHANGES, RESET_REQUIRED),
+        place: Resource(secure_boot, settings.SECURE_BOOT_CHANGES, RESET_REQUIRED),
     }
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish.document import (
@@ -63,7 +62,7 @@ def _oem_action(ilo: Ilo, verb: str) -> str:
 def _written(ilo: Ilo, path: str, device: Device) -> Document:
     drive, how = ilo.shown_drive(device), facts(ilo)
     url = drive.url or ""
-    name = urlsplit(url).path.rpartition("/")[2]
+    name = url.partition("?")[0].rpartition("/")[2]
     written = document(
         how.virtual_media_type,
         path,
@@ -81,7 +80,7 @@ def _written(ilo: Ilo, path: str, device: Device) -> Document:
     if how.insert:
         written["Actions"] = action(path, _INSERT) | action(path, _EJECT)
     if _PROTOCOL in how.insert:
-        written[_PROTOCOL] = urlsplit(url).scheme.upper() or None
+        written[_PROTOCOL] = url.partition(":")[0].upper() or None
     return written
 
 

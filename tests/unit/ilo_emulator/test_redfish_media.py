@@ -123,6 +123,15 @@ def test_ilo6_tells_the_protocol(in_lab):
     in_lab(play, "ilo5", "ilo6")
 
 
+def test_an_address_that_is_none(in_lab):
+    async def play(lab: Lab) -> None:
+        image = {"Image": "http://[h/x.iso?a=/b"}
+        assert (await lab.redfish("POST", f"{CDROM}/{INSERT}", image))[0] == 200
+        assert (await shown(lab))["ImageName"] == "x.iso"
+
+    in_lab(play, "ilo5")
+
+
 def test_not_to_be_inserted_yet(in_lab):
     async def play(lab: Lab) -> None:
         image = {"Image": ISO, "Inserted": False}

@@ -1,7 +1,10 @@
 """Redfish as all resources have it: logins, paths, ETags, the form of errors."""
 
+import asyncio
+import time
 from typing import Any
 
+import aiohttp
 import pytest
 from yarl import URL
 
@@ -224,5 +227,30 @@ def test_faults_are_those_of_the_other_protocols(in_lab):
         await lab.ask("DELETE", "/servers/ilo5/faults")
         _, system, _ = await lab.redfish("GET", "/Systems/1")
         assert system["Oem"]["Hpe"]["PostState"] == "FinishedPost"
+
+    in_lab(play, "ilo5")
+
+
+@pytest.mark.parametrize(("fault", "power"), [("refuse", "off"), ("drop", "on")])
+def test_a_connection_that_breaks(in_lab, fault: str, power: str):
+    async def play(lab: Lab) -> None:
+        await lab.ask("PUT", "/servers/ilo5/faults", {fault: True})
+        with pytest.raises(aiohttp.ClientError):
+            reset = {"ResetType": "On"}
+            await lab.redfish("POST", "/Systems/1/Actions/ComputerSystem.Reset", reset)
+        assert (await lab.ask("GET", "/servers/ilo5"))[1]["power"] == power
+
+    in_lab(play, "ilo5")
+
+
+def test_slowness_and_silence(in_lab):
+    async def play(lab: Lab) -> None:
+        await lab.ask("PUT", "/servers/ilo5/faults", {"slow_s": 0.3})
+        begin = time.monotonic()
+        assert (await lab.redfish("GET", "/Systems/1"))[0] == 200
+        assert time.monotonic() - begin >= 0.3
+        await lab.ask("PUT", "/servers/ilo5/faults", {"silent": True})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(lab.redfish("GET", "/Systems/1"), 0.5)
 
     in_lab(play, "ilo5")

@@ -23,6 +23,7 @@ def message(document: dict) -> str:
         {},
         login("wrong"),
         {"Authorization": "Basic %%%"},
+        {"Authorization": "Basic \u00e9"},
         {"Authorization": "Bearer x"},
         {"X-Auth-Token": "none"},
         # A token that is wrong is not made good by a password that is right.
