@@ -1,6 +1,7 @@
 """The service root, which all may read, and the service of sessions."""
 
 from ilo_emulator.ilo import Ilo
+from ilo_emulator.redfish import accounts
 from ilo_emulator.redfish.document import ROOT, collection, document, facts, link
 from ilo_emulator.rest.message import Document
 from ilo_emulator.rest.resource import Resource, Tree
@@ -46,6 +47,7 @@ def _root(ilo: Ilo) -> Document:
         RedfishVersion="1.0.0",
         UUID=str(ilo.server.uuid),
         SessionService=link(_SERVICE),
+        AccountService=link(accounts.SERVICE),
         Links={"Sessions": link(SESSIONS)},
         Oem={how.oem: {"Manager": [manager]}},
         **{name: link(f"{ROOT}/{name}") for name in places},

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ilo_emulator.ilo import Ilo
-from ilo_emulator.redfish import manager, root, system
+from ilo_emulator.redfish import accounts, manager, root, system
 from ilo_emulator.redfish.document import ROOT, facts
 from ilo_emulator.rest.message import Problem, Reply, Request, written
 from ilo_emulator.rest.resources import ROOT as REST_ROOT
@@ -20,7 +20,12 @@ class RedfishService:
 
     def __init__(self, ilo: Ilo, sessions: Sessions) -> None:
         self._how = facts(ilo)
-        tree = {**root.tree(sessions), **system.tree(ilo), **manager.tree(ilo, sessions)}
+        tree = {
+            **root.tree(sessions),
+            **accounts.tree(),
+            **system.tree(ilo),
+            **manager.tree(ilo, sessions),
+        }
         self._service = Service(ilo, tree, sessions, root.SESSIONS, self._how.registries)
 
     async def answer(self, request: Request) -> Reply:

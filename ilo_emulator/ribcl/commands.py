@@ -290,6 +290,16 @@ async def _get_host_data(ilo: Ilo, _command: Command) -> Document:
     return Document(payload=host_data(ilo.server))
 
 
+@_command("GET_USER", "USER_INFO")
+async def _get_user(ilo: Ilo, command: Command) -> Document:
+    username = ilo.server.username
+    if command.attribute("USER_LOGIN") != username:
+        return Document(0x000A, "User login name was not found")
+    names = ("ADMIN", "REMOTE_CONS", "RESET_SERVER", "VIRTUAL_MEDIA", "CONFIG_ILO")
+    privileges = {f"{name}_PRIV": "Y" for name in names}
+    return Document(payload=tag("GET_USER", USER_NAME=username, USER_LOGIN=username, **privileges))
+
+
 def _yes(command: Command, name: str) -> bool:
     answer = (command.attribute(name) or "").upper()
     if answer not in ("YES", "Y", "NO", "N"):

@@ -19,6 +19,7 @@ from ironic_ilo.bmc.types import (
     Device,
     MediaStatus,
     PowerState,
+    Privilege,
     Product,
     SecureBoot,
 )
@@ -75,6 +76,10 @@ class ConfirmingBmc(ABC):
     @abstractmethod
     def product(self) -> Product:
         """Tell what answers."""
+
+    @abstractmethod
+    def get_privileges(self) -> dict[Privilege, bool]:
+        """Tell what the user may do."""
 
     @abstractmethod
     def get_power_state(self) -> PowerState:

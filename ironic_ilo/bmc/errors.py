@@ -29,6 +29,7 @@ from ironic_ilo.exception import (
 # ilo-protocol.md 1.6. Known are the statuses; what an iLO says without a licence for virtual
 # media, or while its server is in POST, is not: there, words have to do.
 _LOGIN_STATUSES = frozenset(proliant.IloLoginFailError.statuses)
+_NO_USER = 0x000A
 _NO_PRIVILEGE = 0x0023
 _LICENSE_KEY = 0x002E
 _NO_IMAGE = 0x0039
@@ -88,6 +89,11 @@ class RefusalError(Exception):
     def means_unsupported(self) -> bool:
         """Whether this iLO does not know the command."""
         return self.status == _NOT_SUPPORTED or bool(_UNSUPPORTED_WORDS.search(self.text))
+
+    @property
+    def means_secret(self) -> bool:
+        """Whether this iLO does not know the user, or does not tell of him."""
+        return self.status in (_NO_USER, _NO_PRIVILEGE) or self.means_unsupported
 
     @property
     def means_empty_drive(self) -> bool:

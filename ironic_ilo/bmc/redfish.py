@@ -16,6 +16,7 @@ from ironic_ilo.bmc.types import (
     Device,
     MediaStatus,
     PowerState,
+    Privilege,
     Product,
     SecureBoot,
 )
@@ -58,6 +59,11 @@ class RedfishBmc(ConfirmingBmc):
         with self._doing("read the product name and firmware version"):
             root, system = self._session.root(), self._session.system()
             return replies.parse_product(root.json, system.json, self._session.manager().json)
+
+    def get_privileges(self) -> dict[Privilege, bool]:
+        """Tell what the user may do."""
+        with self._doing("read the user's privileges"):
+            return replies.parse_privileges(self._session.account())
 
     def get_power_state(self) -> PowerState:
         """Read the server's power."""

@@ -13,6 +13,7 @@ from ironic_ilo.bmc.types import (
     BootMode,
     MediaStatus,
     PowerState,
+    Privilege,
     Product,
     SecureBoot,
 )
@@ -40,6 +41,12 @@ _BOOT_MODES_OF_CLASS = {
     2: [BootMode.LEGACY, BootMode.UEFI],
     3: [BootMode.UEFI],
 }
+_PRIVILEGES = {
+    "VirtualMediaPriv": Privilege.VIRTUAL_MEDIA,
+    "VirtualPowerAndResetPriv": Privilege.POWER,
+    "iLOConfigPriv": Privilege.ILO_SETTINGS,
+    "HostBIOSConfigPriv": Privilege.HOST_BIOS,
+}
 
 
 def oem_of(document: Document) -> Document:
@@ -62,6 +69,14 @@ def parse_product(root: Document, system: Document, manager: Document) -> Produc
         firmware=said["ManagerFirmwareVersion"],
         license_type=license_type,
     )
+
+
+def parse_privileges(account: Document) -> dict[Privilege, bool]:
+    """Read ``ManagerAccount``."""
+    told = oem_of(account).get("Privileges", {})
+    return {
+        privilege: _flag(told, name) for name, privilege in _PRIVILEGES.items() if name in told
+    }
 
 
 def parse_power(system: Document) -> PowerState:

@@ -22,7 +22,7 @@ from sushy.resources.manager.virtual_media import VirtualMedia, VirtualMediaColl
 
 from ironic_ilo.bmc.errors import translated
 from ironic_ilo.bmc.https import AnswerError, Endpoint, Reply, follow, path_of
-from ironic_ilo.bmc.messages import refusal_of
+from ironic_ilo.bmc.messages import RestRefusalError, refusal_of
 from ironic_ilo.bmc.redfish_replies import oem_of
 from ironic_ilo.bmc.types import Access, Device
 from ironic_ilo.exception import BmcError
@@ -92,6 +92,26 @@ class RedfishSession:
         document: Mapping[str, Any] = self._connector.get(path).json()
         return document
 
+    def account(self) -> Mapping[str, Any]:
+        """Read our own account; empty when this iLO has none, as for users of directories."""
+        service = self.root().json.get("AccountService")
+        if service is None:
+            return {}
+        accounts = self.read(self.read(service["@odata.id"])["Accounts"]["@odata.id"])
+        for member in accounts["Members"]:
+            found = self._read_permitted(member["@odata.id"])
+            if found.get("UserName") == self._login.username:
+                return found
+        return {}
+
+    def _read_permitted(self, path: str) -> Mapping[str, Any]:
+        try:
+            return self.read(path)
+        except RestRefusalError as refusal:
+            if refusal.status != HTTPStatus.FORBIDDEN:  # it is somebody else's
+                raise
+            return {}
+
     def act(self, resource: Any, names: Sequence[str], arguments: Mapping[str, Any]) -> None:
         """Do the first of these actions that a resource offers, HPE's own ones included.
 
@@ -134,6 +154,11 @@ class _Login(AuthBase):
     """A session, never Basic authentication: a password that is refused is sent once."""
 
     _location: str | None = None
+
+    @property
+    def username(self) -> str:
+        """Whose session it is."""
+        return str(self._username)
 
     def _do_authenticate(self) -> None:
         self._connector.token = self._location = None

@@ -11,7 +11,14 @@ from typing import Any
 
 from proliantutils.ilo import constants
 
-from ironic_ilo.bmc.types import BootDevice, BootMode, MediaStatus, PowerState, Product
+from ironic_ilo.bmc.types import (
+    BootDevice,
+    BootMode,
+    MediaStatus,
+    PowerState,
+    Privilege,
+    Product,
+)
 
 _SUPPORTED_BOOT_MODES = {
     constants.SUPPORTED_BOOT_MODE_LEGACY_BIOS_ONLY: (BootMode.LEGACY,),
@@ -19,6 +26,12 @@ _SUPPORTED_BOOT_MODES = {
     constants.SUPPORTED_BOOT_MODE_LEGACY_BIOS_AND_UEFI: (BootMode.LEGACY, BootMode.UEFI),
 }
 _FLAGS = {"YES": True, "NO": False}
+# HPE iLO 4 Scripting and Command Line Guide, GET_USER.
+_PRIVILEGES = {
+    "VIRTUAL_MEDIA_PRIV": Privilege.VIRTUAL_MEDIA,
+    "RESET_SERVER_PRIV": Privilege.POWER,
+    "CONFIG_ILO_PRIV": Privilege.ILO_SETTINGS,
+}
 _BOOT_DEVICES = {device.value: device for device in BootDevice}
 # UEFI entries are numbered and described; the words are those that proliantutils knows.
 _DESCRIPTIONS = (
@@ -42,6 +55,15 @@ def parse_product(model: str, firmware: Mapping[str, str]) -> Product:
         firmware=firmware["FIRMWARE_VERSION"],
         license_type=firmware["LICENSE_TYPE"],
     )
+
+
+def parse_privileges(user: Mapping[str, str]) -> dict[Privilege, bool]:
+    """Read ``GET_USER``."""
+    return {
+        privilege: user[name].upper() in ("Y", "YES")
+        for name, privilege in _PRIVILEGES.items()
+        if name in user
+    }
 
 
 def parse_media_status(status: Mapping[str, str]) -> MediaStatus:

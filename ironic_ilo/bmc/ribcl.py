@@ -15,6 +15,7 @@ from ironic_ilo.bmc.types import (
     Device,
     MediaStatus,
     PowerState,
+    Privilege,
     Product,
     SecureBoot,
 )
@@ -40,6 +41,16 @@ class RibclBmc(ConfirmingBmc):
         with self._doing("read the product name and firmware version"):
             model = self._session.get_product_name()
             return replies.parse_product(model, self._session.get_fw_version()["GET_FW_VERSION"])
+
+    def get_privileges(self) -> dict[Privilege, bool]:
+        """Tell what the user may do."""
+        with self._doing("read the user's privileges"):
+            try:
+                return replies.parse_privileges(self._session.get_user()["GET_USER"])
+            except RefusalError as refusal:
+                if refusal.means_secret:
+                    return {}
+                raise
 
     def get_power_state(self) -> PowerState:
         """Read the server's power."""

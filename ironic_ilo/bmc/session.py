@@ -68,6 +68,12 @@ class RibclSession(ribcl.RIBCLOperations):
         reply: Reply = self._execute_command("GET_FW_VERSION", "RIB_INFO", "read")
         return reply
 
+    def get_user(self) -> Reply:
+        """Read the account that is used; each may read its own."""
+        arguments = {"USER_LOGIN": _LOGIN_IN_PLACE}
+        reply: Reply = self._execute_command("GET_USER", "USER_INFO", "read", arguments)
+        return reply
+
     def get_boot_order(self) -> list[Reply]:
         """Read the persistent boot order as attributes of its entries, the first tried first."""
         entries = self._get_persistent_boot()
@@ -85,7 +91,7 @@ class RibclSession(ribcl.RIBCLOperations):
     def _serialize_xml(self, root: ET.Element) -> str:
         """Write a command in one piece, with the login as an iLO reads it: not escaped."""
         text = ET.tostring(root, encoding="unicode")
-        text = text.replace(f'USER_LOGIN="{_LOGIN_IN_PLACE}"', self._login_attribute, 1)
+        text = text.replace(f'USER_LOGIN="{_LOGIN_IN_PLACE}"', self._login_attribute)
         text = text.replace(f'PASSWORD="{_PASSWORD_IN_PLACE}"', self._password_attribute, 1)
         return f"{text}\r\n"
 

@@ -41,6 +41,15 @@ class BootMode(enum.StrEnum):
     UEFI = "UEFI"
 
 
+class Privilege(enum.StrEnum):
+    """What an iLO's user may do, by HPE's names; ``HOST_BIOS`` came with iLO 5."""
+
+    VIRTUAL_MEDIA = "virtual media"
+    POWER = "virtual power and reset"
+    ILO_SETTINGS = "configure iLO settings"
+    HOST_BIOS = "host BIOS"
+
+
 class TlsVersion(enum.StrEnum):
     """The oldest TLS that an iLO may speak, where it does not speak today's."""
 
@@ -134,6 +143,12 @@ class Bmc(Protocol):
 
     def product(self) -> Product:
         """Tell what answers: model, management processor, firmware, licence."""
+
+    def get_privileges(self) -> dict[Privilege, bool]:
+        """Tell what the user may do; empty where the iLO keeps it to itself.
+
+        It knows nothing of the users of directories.
+        """
 
     def get_power_state(self) -> PowerState:
         """Read the server's power."""

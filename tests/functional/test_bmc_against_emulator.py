@@ -21,6 +21,7 @@ from ironic_ilo.bmc import (
     Device,
     MediaStatus,
     PowerState,
+    Privilege,
     Product,
     SecureBoot,
     connect,
@@ -191,6 +192,13 @@ def test_product_and_licence(emulated: Emulated, bmc: Bmc):
     assert (product.model, product.processor) == SERVERS[emulated.name]
     assert "Advanced" in product.license_type
     bmc.check_virtual_media()
+
+
+def test_privileges(emulated: Emulated, bmc: Bmc):
+    told = {Privilege.VIRTUAL_MEDIA, Privilege.POWER, Privilege.ILO_SETTINGS}
+    if emulated.name in REDFISH:
+        told.add(Privilege.HOST_BIOS)
+    assert bmc.get_privileges() == dict.fromkeys(told, True)
 
 
 def test_power(emulated: Emulated, bmc: Bmc):
