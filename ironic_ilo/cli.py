@@ -7,6 +7,7 @@ from pathlib import Path
 
 import deploy_ramdisk.cli
 from ironic_ilo import exception
+from ironic_ilo.check import cli as check_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve_images(subparsers)
     deploy_ramdisk.cli.add_parsers(subparsers)
+    check_cli.add_parser(subparsers)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)

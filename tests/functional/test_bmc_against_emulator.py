@@ -26,6 +26,8 @@ from ironic_ilo.bmc import (
     SecureBoot,
     connect,
 )
+from ironic_ilo.check import ilo
+from ironic_ilo.check.findings import Status, run_checks
 from ironic_ilo.exception import (
     BmcBusy,
     BmcError,
@@ -199,6 +201,12 @@ def test_privileges(emulated: Emulated, bmc: Bmc):
     if emulated.name in REDFISH:
         told.add(Privilege.HOST_BIOS)
     assert bmc.get_privileges() == dict.fromkeys(told, True)
+
+
+def test_a_check_finds_nothing_wrong(emulated: Emulated):
+    group = ilo.make_group(lambda: emulated.access, emulated.access.timeout)
+    found = list(run_checks(group, 2 * emulated.access.timeout))
+    assert [each for each in found if each.status is not Status.OK] == []
 
 
 def test_power(emulated: Emulated, bmc: Bmc):

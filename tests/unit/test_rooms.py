@@ -10,6 +10,15 @@ PACKAGES = ("ironic_ilo", "deploy_ramdisk", "ilo_emulator", "lab", "bench")
 # Modules that the command line uses without an Ironic configuration.
 FREE_OF_IRONIC = (
     "ironic_ilo/bmc",
+    "ironic_ilo/check/certificate.py",
+    "ironic_ilo/check/cli.py",
+    "ironic_ilo/check/fetch.py",
+    "ironic_ilo/check/findings.py",
+    "ironic_ilo/check/ilo.py",
+    "ironic_ilo/check/iso9660.py",
+    "ironic_ilo/check/lifetimes.py",
+    "ironic_ilo/check/report.py",
+    "ironic_ilo/check/store.py",
     "ironic_ilo/boot_loaders.py",
     "ironic_ilo/images.py",
     "ironic_ilo/partitions.py",
