@@ -32,7 +32,7 @@ def made(monkeypatch):
         (["check", "node", "--verify-ca", "False"], "driver_info"),
         ([*GIVEN, "--timeout", "0"], "3600"),
         ([*GIVEN[:-1], "70000"], "65535"),
-        ([*GIVEN, "--password", "x"], "unrecognized"),
+        ([*GIVEN, "--password=x"], "unrecognized"),
     ],
 )
 def test_wrong_arguments(arguments, words, capsys):
