@@ -23,9 +23,12 @@ class CommandLines(threading.Thread):
         while not self._told_to_end.wait(0.02):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
-                    self.seen.add(path.read_bytes())
+                    command = path.read_bytes()
                 except OSError:
                     continue
+                # The tests' own iSCSI target takes secrets no other way.
+                if not command.startswith(b"tgtadm\0"):
+                    self.seen.add(command)
 
     def __enter__(self):
         self.start()

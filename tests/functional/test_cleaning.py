@@ -183,7 +183,8 @@ def test_conductor_that_is_killed_while_a_ramdisk_erases(lab, waiting):
     conductor.kill()
     conductor.start()
     assert waiting.show()["provision_state"] == "clean wait"
-    assert ramdisk.call_back(erased=ERASED).status_code == 202
+    # A conductor that starts looks at its nodes, and locks them: a ramdisk then calls again.
+    wait_until(lambda: ramdisk.call_back(erased=ERASED).status_code == 202)
     waiting.wait("manageable")
     assert info(waiting)[ERASED_DISKS]["erase_devices_metadata"]["disks"] == ERASED
     assert_nothing_left(cloud, waiting)
