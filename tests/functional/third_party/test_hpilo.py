@@ -40,7 +40,7 @@ class TestHpilo:
 
     def test_inventory(self, emulated: Emulated):
         health = emulated.hpilo().get_embedded_health()
-        assert health["nic_information"]["Embedded"]["mac_address"] == "52:54:00:00:00:01"
+        assert health["nic_information"]["Embedded"]["mac_address"] == "52:54:00:42:43:44"
         assert health["health_at_a_glance"]["fans"]["status"] == "OK"
         system = emulated.hpilo().get_host_data()[1]
         assert system["Product Name"] == "ProLiant DL380p Gen8"

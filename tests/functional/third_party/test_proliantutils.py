@@ -20,6 +20,9 @@ class TestProliantutils:
     def test_inventory(self, emulated: Emulated):
         client = emulated.proliant()
         client.init_model_based_tags(client.get_product_name())
+        # An iLO 4 may know the memory of a running server only.
+        assert client.get_essential_properties()["properties"]["memory_mb"] == 0
+        client.set_host_power("ON")
         assert client.get_essential_properties() == {
             "properties": {
                 "memory_mb": 16384,
@@ -27,7 +30,7 @@ class TestProliantutils:
                 "cpu_arch": "x86_64",
                 "local_gb": 278,
             },
-            "macs": {"Port 1": "52:54:00:00:00:01"},
+            "macs": {"Port 1": "52:54:00:42:43:44"},
         }
         assert client.get_ilo_firmware_version_as_major_minor() == "2.55"
 
