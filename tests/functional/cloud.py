@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import requests
 
 from ironic_ilo import bmc
 from ironic_ilo.bmc.types import Access, Device
-from lab.emulator import Control, EmulatedServer
+from lab.emulator import Control, EmulatedServer, running_emulator
 from lab.services import Services, running_services
-from lab.settings import Ports, Settings, with_free_ports
+from lab.settings import LEGACY, Ports, Settings, with_free_ports
 from tests.functional.paper_ramdisk import PaperRamdisk, read_floppy
 
 # Several times what anything takes here: CI's cores are shared.
@@ -209,12 +209,39 @@ class Node:
                 server.eject_media(device)
 
 
-def paper_settings(directory: Path, *, first_address: str, nodes: int = 1) -> Settings:
+def paper_settings(
+    directory: Path,
+    *,
+    first_address: str,
+    nodes: int = 1,
+    generation: str | None = None,
+    boot_mode: str = LEGACY,
+) -> Settings:
     """Settings of a lab whose servers are of paper."""
-    ports = Ports.any_free()
     return with_free_ports(
-        Settings(directory, ports=ports, nodes=nodes, first_address=first_address, machine="paper")
+        Settings(
+            directory,
+            ports=Ports.any_free(),
+            nodes=nodes,
+            first_address=first_address,
+            machine="paper",
+            generation=generation,
+            boot_mode=boot_mode,
+        )
     )
+
+
+@contextmanager
+def running_servers(cloud: Cloud, settings: Settings) -> Iterator[Cloud]:
+    """Run servers beside a cloud's own, such as of another generation.
+
+    :returns: the same cloud with these servers in place of its own.
+    """
+    with running_emulator(settings) as emulator:
+        services = replace(
+            cloud.services, control_url=emulator.control_url, servers=emulator.servers
+        )
+        yield replace(cloud, services=services)
 
 
 @contextmanager

@@ -1,13 +1,11 @@
 """Boot mode and Secure Boot through Ironic's API, on an emulated Gen9 and on a Gen8."""
 
-import dataclasses
 import os
 
 import pytest
 
 from ironic_ilo import bmc
-from lab.emulator import running_emulator
-from lab.settings import Ports, Settings, with_free_ports
+from tests.functional.cloud import paper_settings, running_servers
 from tests.functional.conftest import MIB
 from tests.tgt import start_tgtd
 
@@ -21,25 +19,17 @@ TGT_CONTROL_PORT = 6200
 @pytest.fixture(scope="module")
 def gen9s(cloud, tmp_path_factory):
     """Run an emulator with a Gen9 of its own, beside the lab's Gen8 servers."""
-    settings = with_free_ports(
-        Settings(
-            tmp_path_factory.mktemp("gen9"),
-            ports=Ports.any_free(),
-            first_address=ADDRESS,
-            machine="paper",
-            generation="ilo4-gen9",
-        )
+    settings = paper_settings(
+        tmp_path_factory.mktemp("gen9"), first_address=ADDRESS, generation="ilo4-gen9"
     )
-    with running_emulator(settings) as emulator:
-        services = dataclasses.replace(cloud.services, control_url=emulator.control_url)
-        yield dataclasses.replace(cloud, services=services), emulator.servers["node-0"]
+    with running_servers(cloud, settings) as beside:
+        yield beside
 
 
 @pytest.fixture
 def gen9(gen9s):
     """Enrol the Gen9, off, in legacy mode, without Secure Boot."""
-    cloud, server = gen9s
-    node = cloud.enrol(server)
+    node = gen9s.enrol(gen9s.services.servers["node-0"])
     yield node
     node.delete()
     ilo = connect(node)

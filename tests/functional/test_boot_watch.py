@@ -11,14 +11,8 @@ from typing import Any
 import pytest
 
 from ironic_ilo.timeline import TIMELINE
-from lab.database import IRONIC, create_database
-from lab.emulator import running_emulator
-from lab.image_server import running_image_server
-from lab.ironic_service import write_config
-from lab.services import Services
-from lab.settings import Ports, Settings, with_free_ports
 from tests.functional.cloud import CONTAINER, Cloud, Node
-from tests.functional.conductor import Conductor, wait_until
+from tests.functional.conductor import Conductor, running_conductor, wait_until
 from tests.functional.paper_ramdisk import PaperRamdisk
 from tests.functional.test_cleaning import assert_secrets_gone, clean, info, manage
 from tests.functional.test_deploy import assert_nothing_left
@@ -48,31 +42,14 @@ WATCHED = "ilo_boot_proof"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, artifacts) -> Iterator[tuple[Cloud, Conductor]]:
     """Run a lab whose conductor can be killed, and does not wait for long."""
-    directory = tmp_path_factory.mktemp("boot-watch")
-    settings = with_free_ports(
-        Settings(
-            directory,
-            ports=Ports.any_free(),
-            nodes=5,
-            first_address=FIRST_ADDRESS,
-            machine="paper",
-        )
-    )
-    config = write_config(settings, file_paths=[artifacts.directory], options=OPTIONS)
-    create_database(IRONIC, directory / "ironic" / "ironic.sqlite")
-    with running_emulator(settings) as emulator, running_image_server(settings, config):
-        services = Services(
-            settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
-        )
-        cloud = Cloud(directory, services, artifacts)
-        conductor = Conductor(
-            [config], directory / "logs" / "ironic.log", lambda: cloud.call("GET", "drivers")
-        )
-        conductor.start()
-        try:
-            yield cloud, conductor
-        finally:
-            conductor.stop()
+    with running_conductor(
+        tmp_path_factory.mktemp("boot-watch"),
+        artifacts,
+        first_address=FIRST_ADDRESS,
+        options=OPTIONS,
+        nodes=5,
+    ) as running:
+        yield running
 
 
 def boots(node: Node) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The whole flow on a server of each generation that the emulator knows; the ramdisk is played."""
 
-import dataclasses
 import os
 from collections.abc import Iterator
 
@@ -8,9 +7,7 @@ import pytest
 import requests
 
 from ilo_emulator.profile import PROFILES, Profile
-from lab.emulator import running_emulator
-from lab.settings import Ports, Settings, with_free_ports
-from tests.functional.cloud import Node
+from tests.functional.cloud import Node, paper_settings, running_servers
 from tests.functional.conftest import MIB
 from tests.tgt import start_tgtd
 
@@ -31,20 +28,14 @@ def profile(request) -> Profile:
 @pytest.fixture
 def server_node(cloud, profile, tmp_path) -> Iterator[Node]:
     """Enrol a server of the generation, as it is delivered, beside the lab's own."""
-    settings = with_free_ports(
-        Settings(
-            tmp_path / "lab",
-            ports=Ports.any_free(),
-            first_address=ADDRESSES[profile.name],
-            machine="paper",
-            generation=profile.name,
-            boot_mode=profile.boot_modes[0].lower(),
-        )
+    settings = paper_settings(
+        tmp_path / "lab",
+        first_address=ADDRESSES[profile.name],
+        generation=profile.name,
+        boot_mode=profile.boot_modes[0].lower(),
     )
-    with running_emulator(settings) as emulator:
-        services = dataclasses.replace(cloud.services, control_url=emulator.control_url)
-        own = dataclasses.replace(cloud, services=services)
-        node = own.enrol(emulator.servers["node-0"])
+    with running_servers(cloud, settings) as beside:
+        node = beside.enrol(beside.services.servers["node-0"])
         yield node
         node.delete()
 
