@@ -6,7 +6,8 @@ from typing import Any
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish import accounts, manager, root, system
 from ilo_emulator.redfish.document import ROOT, facts
-from ilo_emulator.rest.message import Problem, Reply, Request, written
+from ilo_emulator.redfish.expansion import expand
+from ilo_emulator.rest.message import Document, Problem, Reply, Request, written
 from ilo_emulator.rest.resources import ROOT as REST_ROOT
 from ilo_emulator.rest.service import Service
 from ilo_emulator.rest.sessions import Sessions
@@ -20,6 +21,7 @@ class RedfishService:
 
     def __init__(self, ilo: Ilo, sessions: Sessions) -> None:
         self._how = facts(ilo)
+        self._may = sessions.may
         tree = {
             **root.tree(sessions),
             **accounts.tree(),
@@ -38,11 +40,19 @@ class RedfishService:
         if request.method in _WITH_BODY and request.body and not _is_json(request):
             return self._refuse_body()
         reply = await self._service.answer(request)
-        return Reply(reply.status, _with_slashes(reply.document, slash=slash), reply.headers)
+        document = self._expanded(request, reply)
+        return Reply(reply.status, _with_slashes(document, slash=slash), reply.headers)
 
     async def redirect(self, request: Request) -> Reply:
         """Send a client of ``/rest/v1`` to the same place in Redfish."""
         return _moved(f"{ROOT}{request.path[len(REST_ROOT) :]}")
+
+    def _expanded(self, request: Request, reply: Reply) -> Document:
+        asked = request.method == "GET" and "$expand" in request.query
+        # What a stranger sees has links to what he is not to see.
+        if asked and self._how.expands and reply.status == HTTPStatus.OK and self._may(request):
+            return expand(reply.document, self._service.read)
+        return reply.document
 
     def _refuse_body(self) -> Reply:
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
