@@ -7,12 +7,13 @@ from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish import accounts, manager, root, system
 from ilo_emulator.redfish.document import ROOT, facts
 from ilo_emulator.redfish.expansion import expand
+from ilo_emulator.redfish.old_forms import with_old_forms
 from ilo_emulator.rest.message import Document, Problem, Reply, Request, written
 from ilo_emulator.rest.resources import ROOT as REST_ROOT
 from ilo_emulator.rest.service import Service
 from ilo_emulator.rest.sessions import Sessions
 
-_LINKS = ("@odata.id", "target")
+_LINKS = ("@odata.id", "target", "href")
 _WITH_BODY = ("POST", "PATCH")
 
 
@@ -38,9 +39,9 @@ class RedfishService:
         if self._how.needs_slash and not slash:
             return _moved(request.path)
         if request.method in _WITH_BODY and request.body and not _is_json(request):
-            return self._refuse_body()
+            return self._refuse_body(request)
         reply = await self._service.answer(request)
-        document = self._expanded(request, reply)
+        document = self._in_its_form(request, self._expanded(request, reply))
         return Reply(reply.status, _with_slashes(document, slash=slash), reply.headers)
 
     async def redirect(self, request: Request) -> Reply:
@@ -54,10 +55,20 @@ class RedfishService:
             return expand(reply.document, self._service.read)
         return reply.document
 
-    def _refuse_body(self) -> Reply:
+    def _in_its_form(self, request: Request, document: Document) -> Document:
+        """Show an iLO 4's document, or error, in the form for a client, or in both."""
+        if not self._how.registries.legacy:
+            return document
+        error = {"error": document["error"]} if "error" in document else None
+        if "odata-version" in request.headers:
+            return error or document
+        return document if error else with_old_forms(document)
+
+    def _refuse_body(self, request: Request) -> Reply:
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         problem = Problem("MalformedJSON", status=status)
-        return Reply(status, written(problem.message, self._how.registries))
+        error = written(problem.message, self._how.registries)
+        return Reply(status, self._in_its_form(request, error))
 
 
 def _moved(path: str) -> Reply:
