@@ -4,9 +4,10 @@ from http import HTTPStatus
 from typing import Any
 
 from ilo_emulator.ilo import Ilo
-from ilo_emulator.redfish import accounts, manager, root, system
+from ilo_emulator.redfish import accounts, manager, registries, root, schemas, system
 from ilo_emulator.redfish.document import ROOT, facts
-from ilo_emulator.rest.message import Problem, Reply, Request, written
+from ilo_emulator.redfish.expand import expanded, is_asked
+from ilo_emulator.rest.message import Document, Problem, Reply, Request, written
 from ilo_emulator.rest.resources import ROOT as REST_ROOT
 from ilo_emulator.rest.service import Service
 from ilo_emulator.rest.sessions import Sessions
@@ -19,6 +20,8 @@ class RedfishService:
     """The Redfish service of one iLO."""
 
     def __init__(self, ilo: Ilo, sessions: Sessions) -> None:
+        self._ilo = ilo
+        self._sessions = sessions
         self._how = facts(ilo)
         tree = {
             **root.tree(sessions),
@@ -26,7 +29,8 @@ class RedfishService:
             **system.tree(ilo),
             **manager.tree(ilo, sessions),
         }
-        self._service = Service(ilo, tree, sessions, root.SESSIONS, self._how.registries)
+        self._tree = {**tree, **schemas.tree(ilo, tree), **registries.tree(ilo)}
+        self._service = Service(ilo, self._tree, sessions, root.SESSIONS, self._how.registries)
 
     async def answer(self, request: Request) -> Reply:
         """Carry out a request."""
@@ -38,11 +42,21 @@ class RedfishService:
         if request.method in _WITH_BODY and request.body and not _is_json(request):
             return self._refuse_body()
         reply = await self._service.answer(request)
-        return Reply(reply.status, _with_slashes(reply.document, slash=slash), reply.headers)
+        shown = self._expanded(reply.document, request)
+        return Reply(reply.status, _with_slashes(shown, slash=slash), reply.headers)
 
     async def redirect(self, request: Request) -> Reply:
         """Send a client of ``/rest/v1`` to the same place in Redfish."""
         return _moved(f"{ROOT}{request.path[len(REST_ROOT) :]}")
+
+    def _expanded(self, shown: Document, request: Request) -> Document:
+        """Follow links if that is asked for; the root shows only links to who has no login."""
+        asked = request.method == "GET" and self._how.expands and is_asked(request.query)
+        return expanded(shown, self._read) if asked and self._sessions.may(request) else shown
+
+    def _read(self, path: str) -> Document | None:
+        resource = self._tree.get(path)
+        return None if resource is None or resource.read is None else resource.read(self._ilo)
 
     def _refuse_body(self) -> Reply:
         status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
@@ -67,6 +81,8 @@ def _with_slashes(value: Any, *, slash: bool) -> Any:
         return value
     end = "/" if slash else ""
     return {
-        name: f"{content}{end}" if name in _LINKS else _with_slashes(content, slash=slash)
+        name: f"{content}{end}"
+        if name in _LINKS and isinstance(content, str)
+        else _with_slashes(content, slash=slash)
         for name, content in value.items()
     }

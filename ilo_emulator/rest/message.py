@@ -15,12 +15,13 @@ ILO = "iLO"
 
 @dataclass(frozen=True)
 class Request:
-    """One request. Header names are in lower case."""
+    """One request. Header names are in lower case; the query is read by Redfish alone."""
 
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
