@@ -76,6 +76,7 @@ class Redfish:
     :ivar insert: the parameters of the standard's action to insert virtual media; empty for an iLO
         without the standard's actions.
     :ivar oem_insert: the parameters of HPE's own action.
+    :ivar described: its schemas and registries are served.
     :ivar expands: it expands links where a query asks for it.
     :ivar sessions: how many there can be at a time.
     """
@@ -92,6 +93,7 @@ class Redfish:
     oem_insert: tuple[str, ...]
     own_boot_order: bool = True
     lists_targets: bool = True
+    described: bool = True
     expands: bool = True
     sessions: int = 32
 
@@ -168,6 +170,7 @@ _GEN9 = replace(
         needs_slash=False,
         standard_settings=False,
         own_boot_order=False,
+        described=False,
         expands=False,
         reset_types=RESET_TYPES,
         virtual_media_type="VirtualMedia.1.0.0.VirtualMedia",

@@ -4,6 +4,7 @@ from ilo_emulator.firmware import Keys
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish import boot_order
 from ilo_emulator.redfish.document import ROOT, action, chosen, document, facts, link, target
+from ilo_emulator.redfish.registries import attribute_registry
 from ilo_emulator.rest import settings
 from ilo_emulator.rest.message import RESET_REQUIRED, Document
 from ilo_emulator.rest.resource import Resource, Tree, etag
@@ -96,6 +97,7 @@ def _bios(ilo: Ilo) -> Document:
         BIOS,
         Id="bios",
         Name="BIOS Current Settings",
+        AttributeRegistry=attribute_registry(ilo),
         Attributes=settings.current(ilo),
         Oem={"Hpe": {"Links": links}},
         **{"@Redfish.Settings": annotation},
@@ -108,6 +110,7 @@ def _pending(ilo: Ilo) -> Document:
         _SETTINGS,
         Id="settings",
         Name="BIOS Pending Settings",
+        AttributeRegistry=attribute_registry(ilo),
         Attributes=settings.pending(ilo),
     )
 

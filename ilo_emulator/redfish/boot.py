@@ -12,6 +12,8 @@ from ilo_emulator.state import BootDevice
 _TARGET = "BootSourceOverrideTarget"
 _ENABLED = "BootSourceOverrideEnabled"
 _NONE = "None"
+#: Of the properties of ``Boot`` an iLO lets these two be written.
+WRITABLE = (f"Boot/{_TARGET}", f"Boot/{_ENABLED}")
 _DISABLED, _ONCE, _CONTINUOUS = "Disabled", "Once", "Continuous"
 _TARGETS = {
     "Cd": BootDevice.CDROM,
@@ -46,11 +48,11 @@ def _present(ilo: Ilo) -> tuple[str, str]:
 
 
 async def set_boot(ilo: Ilo, values: Any) -> None:
-    """Carry out a change of ``Boot``; of its properties an iLO lets these two be written."""
+    """Carry out a change of ``Boot``."""
     if not isinstance(values, dict):
         raise not_in_list(values, "Boot")
     for name in values:
-        if name not in (_TARGET, _ENABLED):
+        if f"Boot/{name}" not in WRITABLE:
             raise not_writable(name)
     enabled, target = _wanted(ilo, values)
     device = None if enabled == _DISABLED else _TARGETS[target]

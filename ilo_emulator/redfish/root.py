@@ -9,8 +9,6 @@ from ilo_emulator.rest.sessions import IDLE_SECONDS, Sessions
 
 _SERVICE = f"{ROOT}/SessionService"
 SESSIONS = f"{_SERVICE}/Sessions"
-# Collections that HPE's ilorest insists on; their members would be schemas and message texts.
-_EMPTY = {"JsonSchemas": "JsonSchemaFile", "Registries": "MessageRegistryFile"}
 
 
 def tree(sessions: Sessions) -> Tree:
@@ -23,12 +21,7 @@ def tree(sessions: Sessions) -> Tree:
         ROOT: Resource(_root, public=True),
         _SERVICE: Resource(_session_service),
         SESSIONS: Resource(listed),
-        **{f"{ROOT}/{name}": _empty(name, kind) for name, kind in _EMPTY.items()},
     }
-
-
-def _empty(name: str, kind: str) -> Resource:
-    return Resource(lambda _: collection(kind, f"{ROOT}/{name}", []))
 
 
 def _root(ilo: Ilo) -> Document:
@@ -38,7 +31,7 @@ def _root(ilo: Ilo) -> Document:
         "ManagerType": how.manager_type,
         "HostName": f"ILO{ilo.server.serial_number}",
     }
-    places = ("Systems", "Managers", "Chassis", *_EMPTY)
+    places = ("Systems", "Managers", "Chassis", "JsonSchemas", "Registries")
     return document(
         "ServiceRoot.v1_1_0.ServiceRoot",
         ROOT,

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ilo_emulator.ilo import Ilo
-from ilo_emulator.redfish import accounts, manager, root, system
+from ilo_emulator.redfish import accounts, manager, registries, root, schemas, system
 from ilo_emulator.redfish.document import ROOT, facts
 from ilo_emulator.redfish.expansion import expand
 from ilo_emulator.redfish.old_forms import with_old_forms
@@ -29,6 +29,7 @@ class RedfishService:
             **system.tree(ilo),
             **manager.tree(ilo, sessions),
         }
+        tree |= schemas.tree(ilo, tree) | registries.tree(ilo)
         self._service = Service(ilo, tree, sessions, root.SESSIONS, self._how.registries)
 
     async def answer(self, request: Request) -> Reply:
@@ -88,6 +89,8 @@ def _with_slashes(value: Any, *, slash: bool) -> Any:
         return value
     end = "/" if slash else ""
     return {
-        name: f"{content}{end}" if name in _LINKS else _with_slashes(content, slash=slash)
+        name: f"{content}{end}"
+        if name in _LINKS and isinstance(content, str)
+        else _with_slashes(content, slash=slash)
         for name, content in value.items()
     }

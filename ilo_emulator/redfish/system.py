@@ -4,7 +4,7 @@ from ilo_emulator import hardware
 from ilo_emulator.firmware import BootMode
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish import bios, inventory, power
-from ilo_emulator.redfish.boot import boot, set_boot
+from ilo_emulator.redfish.boot import WRITABLE, boot, set_boot
 from ilo_emulator.redfish.document import ROOT, action, collection, document, facts, link, target
 from ilo_emulator.rest.message import Document
 from ilo_emulator.rest.resource import Resource, Tree
@@ -20,7 +20,7 @@ def tree(ilo: Ilo) -> Tree:
     """Make the resources of the system."""
     return {
         SYSTEMS: Resource(_systems),
-        SYSTEM: Resource(_system, {"Boot": set_boot}),
+        SYSTEM: Resource(_system, {"Boot": set_boot}, writable=WRITABLE),
         target(SYSTEM, power.RESET): Resource(act=power.reset),
         target(SYSTEM, power.button(ilo)): Resource(act=power.push_button),
         target(SYSTEM, power.system_reset(ilo)): Resource(act=power.reset_system),

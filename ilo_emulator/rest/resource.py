@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +26,7 @@ class Resource:
     :ivar changed: what a reply to such a change says.
     :ivar act: what a POST does.
     :ivar public: it is shown without a login.
+    :ivar writable: the properties that can be written, where one change writes several.
     """
 
     read: Read | None = None
@@ -33,6 +34,7 @@ class Resource:
     changed: Message = SUCCESS
     act: Action | None = None
     public: bool = False
+    writable: Collection[str] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:

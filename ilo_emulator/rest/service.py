@@ -82,7 +82,9 @@ class Service:
 
     async def _use(self, resource: Resource, request: Request) -> Reply:
         if request.method not in resource.methods:
-            raise Problem("ActionNotSupported", status=HTTPStatus.METHOD_NOT_ALLOWED)
+            raise Problem(
+                "ActionNotSupported", request.method, status=HTTPStatus.METHOD_NOT_ALLOWED
+            )
         if request.method == "GET":
             return self._show(resource)
         values = read_object(request.body)

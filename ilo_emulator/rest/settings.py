@@ -8,6 +8,7 @@ from ilo_emulator.rest.message import Document
 from ilo_emulator.rest.resource import Change, not_in_list
 
 _MODE_NAMES = {BootMode.LEGACY: "LegacyBios", BootMode.UEFI: "Uefi"}
+_OPTIMIZED = ("Enabled", "Disabled")
 # One client writes "uefi" where the service itself says "Uefi".
 _MODES = {name.lower(): mode for mode, name in _MODE_NAMES.items()}
 
@@ -20,6 +21,12 @@ def current(ilo: Ilo) -> Document:
 def pending(ilo: Ilo) -> Document:
     """Tell the settings of the next start."""
     return _attributes(ilo, ilo.state.firmware.pending_boot_mode)
+
+
+def choices(ilo: Ilo) -> dict[str, tuple[str, ...] | None]:
+    """Tell what each setting can be; ``None`` is any text."""
+    modes = tuple(_MODE_NAMES[mode] for mode in ilo.profile.boot_modes)
+    return {"BootMode": modes, "UefiOptimizedBoot": _OPTIMIZED, "CustomPostMessage": None}
 
 
 def _attributes(ilo: Ilo, mode: BootMode) -> Document:
@@ -39,7 +46,7 @@ async def _set_boot_mode(ilo: Ilo, value: Any) -> None:
 
 async def _set_optimized_boot(_ilo: Ilo, value: Any) -> None:
     # It follows the boot mode here, as in every sensible setting.
-    if value not in ("Enabled", "Disabled"):
+    if value not in _OPTIMIZED:
         raise not_in_list(value, "UefiOptimizedBoot")
 
 

@@ -140,6 +140,11 @@ class Emulated:
         self.ribcl().set_host_power("ON")
         self.wait_for_power("on")
 
+    def reset(self) -> None:
+        """Start the server anew, over Redfish."""
+        reset_type = "ForceRestart" if self.ask()["power"] == "on" else "On"
+        self.act("/Systems/1", "ComputerSystem.Reset", ResetType=reset_type)
+
     def clean_up(self) -> None:
         """Make a server that speaks Redfish as it was when it was new, and off."""
         gc.collect()  # sushy ends its session when it is collected, or opens one to do so

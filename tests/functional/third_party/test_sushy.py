@@ -25,13 +25,6 @@ def drive(redfish: Emulated) -> sushy.resources.manager.virtual_media.VirtualMed
     return cdrom
 
 
-def restart(redfish: Emulated) -> None:
-    if redfish.ask()["power"] == "on":
-        redfish.act("/Systems/1", "ComputerSystem.Reset", ResetType="ForceRestart")
-    else:
-        redfish.act("/Systems/1", "ComputerSystem.Reset", ResetType="On")
-
-
 @on(EARLY, *LATER, ILO4)
 def test_inventory(redfish: Emulated):
     root = redfish.sushy()
@@ -49,6 +42,17 @@ def test_inventory(redfish: Emulated):
     [chassis] = found.chassis
     assert chassis.serial_number == found.serial_number
     assert root.lazy_registries is not None
+
+
+@on(EARLY, *LATER)
+def test_registries(redfish: Emulated):
+    root = redfish.sushy()
+    settings = root.get_system().bios.get_attribute_registry()
+    names = {each.name for each in settings.registry_entries.attributes}
+    assert names == set(root.get_system().bios.attributes)
+    messages = [each.messages for name, each in root.registries.items() if name.startswith("iLO")]
+    assert messages
+    assert all("LicenseKeyRequired" in each for each in messages)
 
 
 @on(EARLY, *LATER, ILO4)
@@ -95,7 +99,7 @@ def test_boots_from_virtual_media(redfish: Emulated):
     assert found.boot.enabled == sushy.BOOT_SOURCE_ENABLED_DISABLED
     cdrom.eject_media()
     assert not redfish.drive()["Inserted"]
-    restart(redfish)
+    redfish.reset()
     assert redfish.ask()["booted_from"] == "hdd"
 
 
@@ -155,7 +159,7 @@ def test_the_boot_mode_is_a_setting_of_the_bios(redfish: Emulated):
         bios.set_attribute("BootMode", mode)
         assert bios.pending_attributes["BootMode"] == mode
         assert bios.attributes["BootMode"] != mode
-        restart(redfish)
+        redfish.reset()
         found.refresh()
         assert found.boot.mode == shown
 
@@ -168,11 +172,11 @@ def test_secure_boot(redfish: Emulated):
         (False, sushy.SECURE_BOOT_DISABLED),
     ):
         secure_boot.set_enabled(enabled)
-        restart(redfish)
+        redfish.reset()
         secure_boot.refresh()
         assert (secure_boot.enabled, secure_boot.current_boot) == (enabled, current)
     secure_boot.reset_keys(sushy.SECURE_BOOT_RESET_KEYS_DELETE_ALL)
-    restart(redfish)
+    redfish.reset()
     secure_boot.refresh()
     assert secure_boot.mode == sushy.SECURE_BOOT_MODE_SETUP
     secure_boot.reset_keys(sushy.SECURE_BOOT_RESET_KEYS_TO_DEFAULT)
