@@ -29,7 +29,7 @@ class RedfishService:
             **system.tree(ilo),
             **manager.tree(ilo, sessions),
         }
-        tree |= schemas.tree(ilo, tree) | registries.tree(ilo)
+        tree = {**tree, **schemas.tree(ilo, tree), **registries.tree(ilo)}
         self._service = Service(ilo, tree, sessions, root.SESSIONS, self._how.registries)
 
     async def answer(self, request: Request) -> Reply:
