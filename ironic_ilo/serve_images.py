@@ -6,22 +6,19 @@ from pathlib import Path
 from ironic.conf import CONF
 from oslo_log import log as logging
 
-from ironic_ilo import conf, image_server
+from ironic_ilo import config_files, image_server
+from ironic_ilo.exception import InvalidInput
 
-_DEFAULT_FILE = Path("/etc/ironic/ironic.conf")
 
-
-def run(config_files: Sequence[Path] | None, ready_file: Path | None) -> None:
+def run(files: Sequence[Path] | None, ready_file: Path | None) -> None:
     """Serve images until told to stop.
 
-    :raises InvalidInput: the configuration is not complete.
+    :raises InvalidInput: the configuration cannot be read, or is not complete.
     :raises StoreError: the address cannot be listened on.
     """
-    conf.register_opts(CONF)
     logging.register_options(CONF)
-    files = [str(path) for path in config_files or [_DEFAULT_FILE]]
-    CONF(args=[], project="ironic", default_config_files=files)
-    logging.setup(CONF, "ironic-ilo")
+    config_files.load(files or [config_files.DEFAULT_FILE])
+    _start_logging()
     image_server.run_server(
         Path(CONF.ilo.web_store_root),
         CONF.ilo.signing_key or "",
@@ -31,3 +28,13 @@ def run(config_files: Sequence[Path] | None, ready_file: Path | None) -> None:
         certificate=CONF.ilo.image_server_certificate,
         key=CONF.ilo.image_server_key,
     )
+
+
+def _start_logging() -> None:
+    try:
+        logging.setup(CONF, "ironic-ilo")
+    except (logging.LogConfigError, OSError) as error:
+        raise InvalidInput(
+            f"What is logged cannot be written: {error}",
+            hint="Check log_file, log_dir and log_config_append in [DEFAULT].",
+        ) from None

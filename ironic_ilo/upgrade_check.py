@@ -14,12 +14,11 @@ from typing import Any
 
 from ironic import objects
 from ironic.common import context as ironic_context
-from ironic.conf import CONF
 from ironic.drivers import base
 from oslo_config import cfg
 from oslo_db import exception as db_exception
 
-from ironic_ilo import conf
+from ironic_ilo import config_files
 from ironic_ilo.exception import Error
 from ironic_ilo.hardware import IloHardware
 from ironic_ilo.removed_names import (
@@ -32,7 +31,6 @@ from ironic_ilo.removed_names import (
     OldName,
 )
 
-_DEFAULT_FILE = Path("/etc/ironic/ironic.conf")
 #: The types of interfaces that nodes name.
 KINDS = tuple(sorted(base.ALL_INTERFACES))
 
@@ -110,18 +108,14 @@ def check_options(path: Path) -> Iterator[Finding]:
             yield Finding(str(path), f"[{old.place}]{old.name} is ignored: {advice}", must=False)
 
 
-def run(config_files: Sequence[Path] | None) -> list[Finding]:
+def run(files: Sequence[Path] | None) -> list[Finding]:
     """Check the configuration, and all that is in the database.
 
     :raises Error: they cannot be read.
     """
-    files = list(config_files or [_DEFAULT_FILE])
-    conf.register_opts(CONF)
-    try:
-        CONF(args=[], project="ironic", default_config_files=[str(path) for path in files])
-        findings = [finding for path in files for finding in check_options(path)]
-    except (cfg.Error, OSError) as exc:
-        raise Error(f"The configuration cannot be read: {exc}") from exc
+    named = list(files or [config_files.DEFAULT_FILE])
+    config_files.load(named)
+    findings = [finding for path in named for finding in check_options(path)]
     try:
         return findings + list(_check_database())
     except db_exception.DBError as exc:

@@ -4,21 +4,17 @@ Ironic's API masks passwords, so a node is read as a conductor does: with the co
 conductor, from the database. The store is to be seen from there in any case.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ironic import objects
 from ironic.common import context
 from ironic.common import exception as ironic_exception
-from ironic.conf import CONF
-from oslo_config import cfg
 from oslo_db import exception as db_exception
 from oslo_utils import uuidutils
 from sqlalchemy.exc import SQLAlchemyError
 
-from ironic_ilo import conf, driver_info
+from ironic_ilo import driver_info
 from ironic_ilo.bmc import Access
 from ironic_ilo.check.findings import Verdict, failure, ok, warning
 from ironic_ilo.exception import InvalidInput, StoreError
@@ -35,21 +31,6 @@ class GivenNode:
 
     uuid: str
     driver_info: dict[str, Any] = field(repr=False)
-
-
-def load_config(files: Sequence[Path]) -> None:
-    """Read the configuration of a conductor; without files, all options have their defaults.
-
-    :raises InvalidInput: a file cannot be read, or is no good.
-    """
-    conf.register_opts(CONF)
-    try:
-        CONF(args=[], project="ironic", default_config_files=[str(path) for path in files])
-    except (cfg.Error, ValueError) as error:
-        raise InvalidInput(
-            f"The configuration cannot be read: {str(error).strip()}",
-            hint="Run this as the user that the conductor runs as, or name its --config-file.",
-        ) from None
 
 
 def read_node(name: str) -> Any:
