@@ -37,8 +37,7 @@ class IloServer:
     def application(self) -> web.Application:
         """Make the web application."""
         application = web.Application()
-        if self._ilo.profile.ribcl is not Ribcl.ABSENT:
-            application.router.add_post("/ribcl", self._ribcl)
+        application.router.add_post("/ribcl", self._ribcl)
         application.router.add_get("/xmldata", self._xmldata)
         if self._ilo.profile.redfish is not None:
             self._add_services(application, self._ilo.profile.redfish)
@@ -76,13 +75,18 @@ class IloServer:
     async def _ribcl(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         await self._hesitate(request)
+        if self._ilo.ribcl is not Ribcl.ENABLED:
+            self._ilo.record("POST /ribcl")
+        if self._ilo.ribcl is Ribcl.ABSENT:
+            raise web.HTTPNotFound
         return await self._send_xml(request, "text/xml", await answer(self._ilo, body))
 
     async def _xmldata(self, request: web.Request) -> web.StreamResponse:
         documents = {"all": xmldata.everything, "cpqkey": xmldata.license_key}
         item = request.query.get("item", "").lower()
         await self._hesitate(request)
-        if item not in documents:
+        self._ilo.record("GET /xmldata")
+        if item not in documents or self._ilo.faults.anonymous_data_off:
             raise web.HTTPNotFound
         document = documents[item](self._ilo).encode()
         return await self._send_xml(request, "application/xml", document)

@@ -11,6 +11,7 @@ Document = dict[str, Any]
 
 BASE = "Base"
 ILO = "iLO"
+COMMON = "HpeCommon"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Reply:
 class Message:
     """What a reply says of a request.
 
-    :ivar registry: that knows the name: ``BASE`` or ``ILO``.
+    :ivar registry: that knows the name: ``BASE``, ``ILO`` or ``COMMON``.
     :ivar args: what the registry's text about it has places for.
     """
 
@@ -71,7 +72,8 @@ def written(message: Message, registries: Registries) -> Document:
 
     An iLO gives neither text nor severity: those stand in the registry.
     """
-    registry = {BASE: registries.base, ILO: registries.ilo}[message.registry]
+    versions = {BASE: registries.base, ILO: registries.ilo, COMMON: f"{COMMON}.2.0"}
+    registry = versions[message.registry]
     key = "MessageID" if registries.legacy else "MessageId"
     entry: Document = {key: f"{registry}.{message.name}"}
     if message.args:
