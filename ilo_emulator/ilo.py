@@ -99,6 +99,7 @@ class Ilo:
         self._faults = faults
         self._post_refusals_left = faults.post_refusals
         self._not_ready_left = faults.not_ready
+        self._login_refused_at = float("-inf")
         self.machine.media_rate = faults.media_rate
 
     @property

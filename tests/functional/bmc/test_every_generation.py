@@ -1,6 +1,5 @@
 """The door to an iLO against a real ``ilo-emulator`` with a machine of paper."""
 
-import contextlib
 import time
 
 import pytest
@@ -42,8 +41,6 @@ SERVERS = {
     "ilo7": ("HPE ProLiant Compute DL380 Gen12", "iLO 7"),
 }
 UEFI_ALONE = ("ilo6", "ilo7")
-# More than an emulated iLO has.
-MANY_SESSIONS = 40
 
 
 def test_product_and_licence(emulated: Emulated, bmc: Bmc):
@@ -223,15 +220,6 @@ def _change_boot_modes(redfish: Emulated, bmc: Bmc) -> None:
     assert bmc.get_boot_mode() is BootMode.UEFI
 
 
-def test_no_session_is_left_behind(emulator: dict[str, Emulated]):
-    ilo5 = emulator["ilo5"]
-    for turn in range(MANY_SESSIONS):
-        with contextlib.suppress(KeyError), ilo5.connect() as bmc:
-            bmc.get_power_state()
-            if turn % 2:
-                raise KeyError("what fails while it is open")
-
-
 def test_inventory_and_sensors(emulated: Emulated, bmc: Bmc):
     bmc.power_on()
     inventory = bmc.get_inventory()
@@ -330,8 +318,3 @@ def test_a_certificate_that_is_not_known(emulated: Emulated):
     with pytest.raises(BmcUnreachable, match="ilo_verify_ca"):
         with emulated.connect(verify_ca=True) as bmc:
             bmc.get_power_state()
-
-
-def test_ribcl_that_is_disabled(gen8: Emulated):
-    with gen8.fault(ribcl_disabled=True), pytest.raises(BmcFeatureMissing, match="Enable RIBCL"):
-        gen8.connect().get_power_state()
