@@ -247,17 +247,26 @@ class _BoundedConnection(http.client.HTTPSConnection):
 def _dial(address: str, port: int, deadline: Deadline) -> socket.socket:
     """Connect to the first of a host's addresses that takes the connection."""
     failure = OSError(f"no address for {address}")
-    for family, found in _look_up(address, port, deadline):
-        plain = socket.socket(family, socket.SOCK_STREAM)
+    for found in _look_up(address, port, deadline):
         try:
-            plain.settimeout(deadline.budget())
-            plain.connect(found)  # all of it: a link-local address needs its scope
+            return _connect(*found, deadline)
         except OSError as error:
-            plain.close()
             failure = error
-        else:
-            return plain
     raise failure
+
+
+def _connect(
+    family: socket.AddressFamily, found: tuple[Any, ...], deadline: Deadline
+) -> socket.socket:
+    """Connect to all that was found: a link-local address is nothing without its scope."""
+    plain = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        plain.settimeout(deadline.budget())
+        plain.connect(found)
+    except BaseException:
+        plain.close()
+        raise
+    return plain
 
 
 def _look_up(address: str, port: int, deadline: Deadline) -> list[_SocketAddress]:
