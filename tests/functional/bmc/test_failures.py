@@ -49,9 +49,9 @@ OTHER_CHANGES: dict[str, Callable[[Bmc], object]] = {
     "secure boot": lambda bmc: bmc.set_secure_boot(enabled=True),
     "NMI": lambda bmc: bmc.inject_nmi(),
 }
-SECONDS = 0.5
+SECONDS = 2.0
 # What such a deadline may really take on a busy machine.
-MOST_SECONDS = 10.0
+MOST_SECONDS = 30.0
 
 
 def test_a_silent_ilo_holds_nobody_up(emulated: Emulated):
@@ -60,14 +60,16 @@ def test_a_silent_ilo_holds_nobody_up(emulated: Emulated):
     with ExitStack() as stack:
         way = {"timeout": SECONDS, "change_timeout": SECONDS, "power_timeout": SECONDS}
         doors = [stack.enter_context(emulated.connect(**way)) for _ in calls]
-        with ThreadPoolExecutor(len(calls)) as pool:
-            list(pool.map(READS["power"], doors))  # logged in
-            with emulated.fault(silent=True):
-                done = list(pool.map(_time, calls, doors))
+        for door in doors:
+            door.get_power_state()  # logged in
+        with emulated.fault(silent=True), ThreadPoolExecutor(len(calls)) as pool:
+            done = list(pool.map(_time, calls, doors))
     for error, seconds in done:
         assert isinstance(error, BmcUnreachable)
         assert f"no complete answer within {SECONDS:g} s" in str(error)
         assert seconds < MOST_SECONDS
+    if emulated.speaks_redfish:
+        assert emulated.sessions() == []
 
 
 def _time(call: Callable[[Bmc], object], bmc: Bmc) -> tuple[BmcError | None, float]:
@@ -161,14 +163,13 @@ FAULTS = {
     "eject": {"eject_fails": True},
     "stale": {"stale_inserted": 600},
     "not ready": {"not_ready": 3},
-    "slow": {"slow_s": 2},
     "refuse": {"refuse": True},
     "drop": {"drop": True},
 }
 
 
 def test_no_failure_leaves_a_session_behind(redfish: Emulated):
-    hasty = {"timeout": 1.0, "change_timeout": 0.2, "power_timeout": 0.2, "busy_timeout": 0.1}
+    hasty = {"timeout": 3.0, "change_timeout": 0.2, "power_timeout": 0.2, "busy_timeout": 0.1}
     with redfish.connect() as bmc:
         bmc.insert_media(Device.CDROM, ISO)
     for name, fault in FAULTS.items():
