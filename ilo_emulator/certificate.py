@@ -20,17 +20,29 @@ _LIFETIME = datetime.timedelta(days=3650)
 _CLOCK_SKEW = datetime.timedelta(days=1)
 
 
-def server_context(directory: Path, address: str, names: Sequence[str]) -> ssl.SSLContext:
+def server_context(
+    directory: Path,
+    address: str,
+    names: Sequence[str],
+    newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+) -> ssl.SSLContext:
     """Make a TLS context from the certificate in a directory; make that first when needed.
 
-    :param address: the IP address that the certificate is for.
+    :param address: the IP address that the certificate is for; a scope, as in ``fe80::1%eth0``, is
+        none of it.
     :param names: the DNS names that it is for; the first is its subject.
+    :param newest: the newest TLS that it speaks, with the suites of that time.
     """
+    address = address.partition("%")[0]
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     if not _is_for(certificate, key, address):
         _create(certificate, key, address, names)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if newest is not ssl.TLSVersion.MAXIMUM_SUPPORTED:
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = newest
+        context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
     return context
 
 

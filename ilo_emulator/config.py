@@ -5,6 +5,7 @@ Every check is made before anything starts, and every error names the place in t
 
 import ipaddress
 import re
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,11 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _PORTS = range(65536)
 _SECTOR_SIZES = (512, 4096)
+_TLS_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+}
 # The machine's own SATA ports are the fewest.
 _MOST_DISKS = 6
 _SERIAL = re.compile(r"[A-Za-z0-9_-]{1,20}")
@@ -105,6 +111,7 @@ class ServerConfig:
 
     :ivar boot_mode: the boot mode, and with ``secure_boot`` the state of Secure Boot, that it is
         delivered with.
+    :ivar newest_tls: the newest TLS that the iLO speaks.
     """
 
     name: str
@@ -117,6 +124,7 @@ class ServerConfig:
     serial_number: str
     uuid: UUID
     qemu: QemuConfig | None
+    newest_tls: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 
 @dataclass(frozen=True)
@@ -167,9 +175,16 @@ def _server(table: "_Table") -> ServerConfig:
         serial_number=table.text("serial_number", f"CZ{uuid5(_NAMESPACE, name).hex[:8].upper()}"),
         uuid=table.uuid("uuid", uuid5(_NAMESPACE, f"system {name}")),
         qemu=_machine(table),
+        newest_tls=_newest_tls(table),
     )
     table.end()
     return server
+
+
+def _newest_tls(table: "_Table") -> ssl.TLSVersion:
+    if "newest_tls" not in table.left:
+        return ssl.TLSVersion.MAXIMUM_SUPPORTED
+    return _TLS_VERSIONS[table.choice("newest_tls", "", _TLS_VERSIONS)]
 
 
 def _generation(table: "_Table") -> tuple[Profile, BootMode]:

@@ -78,7 +78,7 @@ async def _listen_as(ilo: Ilo, config: Config, stack: AsyncExitStack) -> _Listen
     server = ilo.server
     directory = config.state_dir / server.name
     names = [server.name, f"ILO{server.serial_number}"]
-    context = server_context(directory, server.listen.host, names)
+    context = server_context(directory, server.listen.host, names, server.newest_tls)
     port = await _listen(IloServer(ilo).application(), server.listen, context, stack)
     url = f"https://{Endpoint(server.listen.host, port)}"
     LOG.info("%s: a %s listens at %s", server.name, server.profile.model, url)

@@ -21,8 +21,13 @@ class Faults:
     :ivar refuse: it closes every connection before a reply.
     :ivar drop: it closes every connection in the middle of a reply.
     :ivar no_license: it has no licence for virtual media.
+    :ivar no_privileges: its user may log in and read, and nothing else.
     :ivar post_refusals: how many changes of boot settings it refuses, as if it were in POST.
     :ivar post_s: seconds after each start that POST takes, during which it refuses them.
+    :ivar not_ready: how many REST requests it refuses, as if it had just been reset itself.
+    :ivar etags_change: no ETag is that of a resource any more by the time that it is sent back.
+    :ivar login_delay_s: seconds after a wrong password during which it lets nobody open a session.
+    :ivar anonymous_data_off: it tells nobody at ``/xmldata`` what it is.
     :ivar ribcl_disabled: it says to every RIBCL script that RIBCL is disabled.
     :ivar eject_fails: it ejects no virtual media.
     :ivar stale_inserted: seconds after an eject during which it still shows the medium.
@@ -34,8 +39,13 @@ class Faults:
     refuse: bool = False
     drop: bool = False
     no_license: bool = False
+    no_privileges: bool = False
     post_refusals: int = 0
     post_s: float = 0.0
+    not_ready: int = 0
+    etags_change: bool = False
+    login_delay_s: float = 0.0
+    anonymous_data_off: bool = False
     ribcl_disabled: bool = False
     eject_fails: bool = False
     stale_inserted: float = 0.0

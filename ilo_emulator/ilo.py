@@ -71,6 +71,8 @@ class Ilo:
         self.uid_light = False
         self._faults = Faults()
         self._post_refusals_left = 0
+        self._not_ready_left = 0
+        self._login_refused_at = float("-inf")
         self._started_at = float("-inf")
         self._ejected: dict[Device, tuple[Drive, float]] = {}
         self._lock = asyncio.Lock()
@@ -96,6 +98,8 @@ class Ilo:
     def faults(self, faults: Faults) -> None:
         self._faults = faults
         self._post_refusals_left = faults.post_refusals
+        self._not_ready_left = faults.not_ready
+        self._login_refused_at = float("-inf")
         self.machine.media_rate = faults.media_rate
 
     @property
@@ -108,6 +112,21 @@ class Ilo:
     def in_post(self) -> bool:
         """Whether the server tests itself before it boots."""
         return self.is_on and time.monotonic() < self._started_at + self._faults.post_s
+
+    def take_request(self) -> bool:
+        """Tell whether it is ready for one more REST request."""
+        busy = self._not_ready_left > 0
+        self._not_ready_left -= busy
+        return not busy
+
+    @property
+    def delays_logins(self) -> bool:
+        """Whether it lets nobody log in, since somebody had a wrong password."""
+        return time.monotonic() < self._login_refused_at + self._faults.login_delay_s
+
+    def refuse_login(self) -> None:
+        """Take note of a wrong password."""
+        self._login_refused_at = time.monotonic()
 
     def shown_drive(self, device: Device) -> Drive:
         """Tell what it says of a drive, which may lag behind what it did."""
@@ -227,12 +246,18 @@ class Ilo:
         async with self._lock:
             self.state.set_one_time_boot(device)
 
-    async def set_boot_override(self, device: BootDevice | None, *, once: bool) -> None:
-        """Choose what the next start, or each, boots from; ``None`` takes both choices back."""
+    async def set_boot_override(
+        self, device: BootDevice | None, *, once: bool, uefi_target: str = ""
+    ) -> None:
+        """Choose what the next start, or each, boots from; ``None`` takes both choices back.
+
+        :param uefi_target: the name by which UEFI firmware was told, if it was.
+        """
         self._check_post()
         async with self._lock:
             self.state.set_one_time_boot(device if once else None)
             self.state.set_lasting_boot(None if once else device)
+            self.state.uefi_target = uefi_target
 
     async def set_boot_order(self, first: list[BootDevice]) -> None:
         """Move devices to the front of the persistent boot order."""

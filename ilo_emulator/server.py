@@ -26,6 +26,7 @@ _CHUNK = 199
 _POLL_SECONDS = 0.1
 
 _Answer = Callable[[Request], Awaitable[Reply]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class IloServer:
@@ -36,9 +37,8 @@ class IloServer:
 
     def application(self) -> web.Application:
         """Make the web application."""
-        application = web.Application()
-        if self._ilo.profile.ribcl is not Ribcl.ABSENT:
-            application.router.add_post("/ribcl", self._ribcl)
+        application = web.Application(middlewares=[self._hesitate])
+        application.router.add_post("/ribcl", self._ribcl)
         application.router.add_get("/xmldata", self._xmldata)
         if self._ilo.profile.redfish is not None:
             self._add_services(application, self._ilo.profile.redfish)
@@ -63,7 +63,6 @@ class IloServer:
 
         async def serve(request: web.Request) -> web.StreamResponse:
             body = await request.read()
-            await self._hesitate(request)
             given = {name.lower(): value for name, value in request.headers.items()}
             asked = Request(request.method, request.path, given, body, request.query)
             reply = await answer(asked)
@@ -76,24 +75,29 @@ class IloServer:
 
     async def _ribcl(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        await self._hesitate(request)
+        if self._ilo.ribcl is not Ribcl.ENABLED:
+            self._ilo.record("POST /ribcl")
+        if self._ilo.ribcl is Ribcl.ABSENT:
+            raise web.HTTPNotFound
         return await self._send_xml(request, "text/xml", await answer(self._ilo, body))
 
     async def _xmldata(self, request: web.Request) -> web.StreamResponse:
         documents = {"all": xmldata.everything, "cpqkey": xmldata.license_key}
         item = request.query.get("item", "").lower()
-        await self._hesitate(request)
-        if item not in documents:
+        self._ilo.record("GET /xmldata")
+        if item not in documents or self._ilo.faults.anonymous_data_off:
             raise web.HTTPNotFound
         document = documents[item](self._ilo).encode()
         return await self._send_xml(request, "application/xml", document)
 
-    async def _hesitate(self, request: web.Request) -> None:
-        """Apply the faults that keep a request from being carried out."""
+    @web.middleware
+    async def _hesitate(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Apply the faults that keep a request, to whatever path, from being carried out."""
+        await request.read()
         if self._ilo.faults.refuse:
             _cut(request)
         elif not self._ilo.faults.silent:
-            return
+            return await handler(request)
         while request.transport is not None:  # until the client gives up
             await asyncio.sleep(_POLL_SECONDS)
         raise web.HTTPServiceUnavailable  # to nobody

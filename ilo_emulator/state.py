@@ -123,6 +123,7 @@ class IloState:
         self.boot_order = tuple(boot_order)
         self.one_time_boot: BootDevice | None = None
         self.lasting_boot: BootDevice | None = None
+        self.uefi_target = ""
 
     def insert(self, device: Device, url: str) -> None:
         """Put an image into an empty drive. The server does not see it yet."""
@@ -165,6 +166,7 @@ class IloState:
     def set_one_time_boot(self, device: BootDevice | None) -> None:
         """Choose what the next start, and only that one, boots from; ``None`` takes it back."""
         self.one_time_boot = device
+        self.uefi_target = ""
 
     def set_lasting_boot(self, device: BootDevice | None) -> None:
         """Choose what each start boots from, before the boot order; ``None`` takes it back."""
@@ -186,6 +188,8 @@ class IloState:
         overrides = (self.one_time_boot, self.lasting_boot)
         chosen = [device for device in overrides if device is not None]
         self.one_time_boot = None
+        if self.lasting_boot is None:
+            self.uefi_target = ""
         # A CD-ROM before a floppy: drivers use the floppy to carry parameters, not to boot.
         media = [BootDevice(each) for each in (Device.CDROM, Device.FLOPPY)]
         booting = [each for each in media if self.drives[Device(each.value)].boots]

@@ -27,9 +27,12 @@ def load_config(files: Sequence[Path]) -> None:
     conf.register_opts(CONF)
     try:
         CONF(args=[], project="ironic", default_config_files=[str(path) for path in files])
+        for option in conf.OPTS:  # a value is not looked at before
+            CONF.ilo[option.name]
     except (cfg.Error, ValueError) as error:
+        named = ", ".join(map(str, files))
         raise InvalidInput(
-            f"The configuration cannot be read: {str(error).strip()}",
+            f"The configuration ({named}) cannot be read: {str(error).strip()}",
             hint="Run this as the user that the conductor runs as, or name its --config-file.",
         ) from None
 

@@ -8,6 +8,7 @@ from oslo_log import log as logging
 
 from ironic_ilo import image_server
 from ironic_ilo.arguments import DEFAULT_CONFIG_FILE
+from ironic_ilo.exception import InvalidInput
 from ironic_ilo.ironic_records import load_config
 
 
@@ -19,7 +20,7 @@ def run(config_files: Sequence[Path] | None, ready_file: Path | None) -> None:
     """
     logging.register_options(CONF)
     load_config(config_files or [DEFAULT_CONFIG_FILE])
-    logging.setup(CONF, "ironic-ilo")
+    _start_logging()
     image_server.run_server(
         Path(CONF.ilo.web_store_root),
         CONF.ilo.signing_key or "",
@@ -29,3 +30,13 @@ def run(config_files: Sequence[Path] | None, ready_file: Path | None) -> None:
         certificate=CONF.ilo.image_server_certificate,
         key=CONF.ilo.image_server_key,
     )
+
+
+def _start_logging() -> None:
+    try:
+        logging.setup(CONF, "ironic-ilo")
+    except (logging.LogConfigError, OSError) as error:
+        raise InvalidInput(
+            f"What is logged cannot be written: {error}",
+            hint="Check log_file, log_dir and log_config_append in [DEFAULT].",
+        ) from None

@@ -25,9 +25,14 @@ def _refuse_other_machines(event: str, arguments: tuple) -> None:
     # Sends nothing: oslo.utils finds this machine's address so.
     if event == "socket.connect" and sock.type == socket.SOCK_DGRAM:
         return
-    host = address[0]
-    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-        raise AssertionError(f"a test calls {event} with {host}, outside loopback")
+    if not _is_loopback(*address):
+        raise AssertionError(f"a test calls {event} with {address[0]}, outside loopback")
+
+
+def _is_loopback(host: str, _port: int, _flow: int = 0, scope: int = 0) -> bool:
+    if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+        return True
+    return scope != 0 and socket.if_indextoname(scope) == "lo"
 
 
 # An audit hook (PEP 578) sees what libraries do, too; it cannot be taken away again.

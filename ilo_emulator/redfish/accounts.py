@@ -45,5 +45,9 @@ def _account(ilo: Ilo) -> Document:
         Id="1",
         Name="User Account",
         UserName=ilo.server.username,
-        Oem={facts(ilo).oem: {"Privileges": dict.fromkeys(_PRIVILEGES, True)}},
+        Oem={facts(ilo).oem: {"Privileges": _privileges(ilo)}},
     )
+
+
+def _privileges(ilo: Ilo) -> dict[str, bool]:
+    return {name: name == "LoginPriv" or not ilo.faults.no_privileges for name in _PRIVILEGES}

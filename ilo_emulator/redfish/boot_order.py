@@ -16,7 +16,8 @@ _SOURCES = {
     BootDevice.CDROM: ("CD.Virtual.2.1", "iLO Virtual USB 2 : HPE Virtual CD-ROM"),
     BootDevice.FLOPPY: ("FD.Virtual.1.1", "iLO Virtual USB 1 : HPE Virtual USB Key"),
 }
-_DEVICES = {name: device for device, (name, _) in _SOURCES.items()}
+#: By the names by which an order is written.
+DEVICES = {name: device for device, (name, _) in _SOURCES.items()}
 
 
 def tree(place: str) -> Tree:
@@ -66,6 +67,6 @@ def _is_listed(ilo: Ilo, device: BootDevice) -> bool:
 
 
 async def _set_order(ilo: Ilo, value: Any) -> None:
-    if not isinstance(value, list) or any(name not in tuple(_DEVICES) for name in value):
+    if not isinstance(value, list) or any(name not in tuple(DEVICES) for name in value):
         raise not_in_list(value, "PersistentBootConfigOrder")
-    await ilo.set_boot_order([_DEVICES[name] for name in value])
+    await ilo.set_boot_order([DEVICES[name] for name in value])

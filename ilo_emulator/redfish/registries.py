@@ -8,7 +8,7 @@ from typing import Any
 from ilo_emulator.ilo import Ilo
 from ilo_emulator.redfish.document import ROOT, collection, document, facts
 from ilo_emulator.rest import settings
-from ilo_emulator.rest.message import BASE, ILO, Document
+from ilo_emulator.rest.message import Document, named
 from ilo_emulator.rest.message_texts import TEXTS, Text
 from ilo_emulator.rest.resource import Resource, Tree
 
@@ -32,8 +32,8 @@ def tree(ilo: Ilo) -> Tree:
 
 
 def _registries(ilo: Ilo) -> list[Document]:
-    names = facts(ilo).registries
-    return [_messages(BASE, names.base), _messages(ILO, names.ilo), _attributes(ilo)]
+    names = named(facts(ilo).registries)
+    return [*(_messages(*each) for each in names.items()), _attributes(ilo)]
 
 
 def attribute_registry(ilo: Ilo) -> str:

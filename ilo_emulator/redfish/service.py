@@ -21,6 +21,7 @@ class RedfishService:
     """The Redfish service of one iLO."""
 
     def __init__(self, ilo: Ilo, sessions: Sessions) -> None:
+        self._ilo = ilo
         self._how = facts(ilo)
         self._may = sessions.may
         tree = {
@@ -38,6 +39,7 @@ class RedfishService:
         if request.path.rstrip("/").lower() == ROOT.rpartition("/")[0]:
             return Reply(HTTPStatus.OK, {"v1": f"{ROOT}/"})
         if self._how.needs_slash and not slash:
+            self._ilo.record(f"{request.method} {request.path} redirected")
             return _moved(request.path)
         if request.method in _WITH_BODY and request.body and not _is_json(request):
             return self._refuse_body(request)

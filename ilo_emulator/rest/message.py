@@ -11,6 +11,7 @@ Document = dict[str, Any]
 
 BASE = "Base"
 ILO = "iLO"
+COMMON = "HpeCommon"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Reply:
 class Message:
     """What a reply says of a request.
 
-    :ivar registry: that knows the name: ``BASE`` or ``ILO``.
+    :ivar registry: that knows the name: ``BASE``, ``ILO`` or ``COMMON``.
     :ivar args: what the registry's text about it has places for.
     """
 
@@ -70,12 +71,17 @@ class Problem(Exception):
         self.message = Message(status, registry, name, args)
 
 
+def named(registries: Registries) -> dict[str, str]:
+    """Name the registries as messages do, with their versions."""
+    return {BASE: registries.base, ILO: registries.ilo, COMMON: f"{COMMON}.2.0"}
+
+
 def written(message: Message, registries: Registries) -> Document:
     """Write a message: in Redfish's form, and before it in that of HPE's first API if need be.
 
     An iLO gives neither text nor severity: those stand in the registry.
     """
-    registry = {BASE: registries.base, ILO: registries.ilo}[message.registry]
+    registry = named(registries)[message.registry]
     key = "MessageID" if registries.legacy else "MessageId"
     entry: Document = {key: f"{registry}.{message.name}"}
     if message.args:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ilo_emulator.rest.message import BASE, ILO
+from ilo_emulator.rest.message import BASE, COMMON, ILO
 
 _PLACE = re.compile(r"%\d")
 _NOTHING = "Nothing is to be done."
@@ -38,6 +38,7 @@ TEXTS: Mapping[str, Mapping[str, Text]] = {
         "Created": Text("The resource was made.", _NOTHING, "OK"),
         "SessionTerminated": Text("The session has ended.", _NOTHING, "OK"),
         "NoValidSession": Text("There is no such session, or no login.", _LOG_IN, "Critical"),
+        "InsufficientPrivilege": Text("The user may not do this.", severity="Critical"),
         "SessionLimitExceeded": Text(
             "There are as many sessions as there can be.", "End one, or wait.", "Critical"
         ),
@@ -64,6 +65,9 @@ TEXTS: Mapping[str, Mapping[str, Text]] = {
         "UnauthorizedLoginAttempt": Text(
             "The login was refused: the name or the password is wrong.", severity="Critical"
         ),
+        "LoginAttemptDelayed": Text(
+            "After logins that were refused, all logins have to wait.", _LATER, "Critical"
+        ),
         "LicenseKeyRequired": Text(
             "The licence does not include this.", "Install an iLO Advanced licence."
         ),
@@ -85,5 +89,8 @@ TEXTS: Mapping[str, Mapping[str, Text]] = {
         "NoVirtualMediaConnectionAvailable": Text(
             "There is no medium in the drive.", "Insert one first."
         ),
+    },
+    COMMON: {
+        "ResourceNotReadyRetry": Text("The resource is not ready for %1 seconds.", _LATER),
     },
 }

@@ -7,6 +7,7 @@ from ilo_emulator.ilo import Ilo
 from ilo_emulator.profile import Registries
 from ilo_emulator.rest.message import (
     BASE,
+    COMMON,
     CREATED,
     ILO,
     SESSION_TERMINATED,
@@ -59,11 +60,17 @@ class Service:
         """Carry out a request; letter case of the path and a slash at its end do not matter."""
         self._ilo.record(f"{request.method} {request.path}")
         try:
+            self._check_ready()
             return await self._answer(request, request.path.rstrip("/").lower())
         except Problem as problem:
             return self._say(problem.message)
         except state.Refusal as refusal:
             return self._say(_MESSAGES[type(refusal)])
+
+    def _check_ready(self) -> None:
+        if not self._ilo.take_request():
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            raise Problem("ResourceNotReadyRetry", "5", registry=COMMON, status=status)
 
     async def _answer(self, request: Request, path: str) -> Reply:
         if request.method == "POST" and path == self._place.lower():
@@ -87,15 +94,20 @@ class Service:
             )
         if request.method == "GET":
             return self._show(resource)
+        if self._ilo.faults.no_privileges:
+            raise Problem("InsufficientPrivilege", status=HTTPStatus.FORBIDDEN)
         values = read_object(request.body)
         if request.method == "POST":
             assert resource.act is not None  # noqa: S101 - as its methods say
             await resource.act(self._ilo, values)
             return self._say(SUCCESS)
         assert resource.read is not None  # noqa: S101 - what can be changed can be read
-        check_etag(request.headers.get("if-match"), resource.read(self._ilo))
+        self._check_etag(resource.read(self._ilo), request.headers.get("if-match"))
         await resource.patch(self._ilo, values)
         return self._say(resource.changed)
+
+    def _check_etag(self, document: Document, wanted: str | None) -> None:
+        check_etag(wanted, {} if self._ilo.faults.etags_change else document)
 
     def read(self, path: str) -> Document:
         """Read the document that a link leads to."""
@@ -115,7 +127,10 @@ class Service:
 
     def _log_in(self, request: Request) -> Reply:
         login = read_object(request.body)
+        if self._ilo.delays_logins:
+            raise Problem("LoginAttemptDelayed", registry=ILO)
         if not self._sessions.knows(str(login.get("UserName")), str(login.get("Password"))):
+            self._ilo.refuse_login()
             raise Problem("UnauthorizedLoginAttempt", registry=ILO)
         try:
             name, token = self._sessions.open()

@@ -31,6 +31,9 @@ _BOOT_MODE_COMMANDS = frozenset(
 )
 
 
+_PRIVILEGES = {"RIB_INFO": "VIRTUAL_MEDIA_PRIV", "SERVER_INFO": "RESET_SERVER_PRIV"}
+
+
 class SyntaxProblem(Exception):
     """The iLO does not know the tag; it reads no further."""
 
@@ -60,6 +63,10 @@ async def execute(ilo: Ilo, command: Command) -> Document:
         kind = "RIB" if entry.block == "RIB_INFO" else "Server"
         text = f"{kind} information is open for read-only access."
         return Document(0x0007, f"{text} Write access is required for this operation.")
+    if entry.write and ilo.faults.no_privileges:
+        needed = _PRIVILEGES[entry.block]
+        text = f"User does NOT have correct privilege for action. {needed} required."
+        return Document(0x0023, text)
     try:
         return await entry.handler(ilo, command)
     except state.Refusal as refusal:
@@ -296,7 +303,8 @@ async def _get_user(ilo: Ilo, command: Command) -> Document:
     if command.attribute("USER_LOGIN") != username:
         return Document(0x000A, "User login name was not found")
     names = ("ADMIN", "REMOTE_CONS", "RESET_SERVER", "VIRTUAL_MEDIA", "CONFIG_ILO")
-    privileges = {f"{name}_PRIV": "Y" for name in names}
+    has = "N" if ilo.faults.no_privileges else "Y"
+    privileges = {f"{name}_PRIV": has for name in names}
     return Document(payload=tag("GET_USER", USER_NAME=username, USER_LOGIN=username, **privileges))
 
 

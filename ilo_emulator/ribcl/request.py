@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _PROCESSING = re.compile(r"<\?.*?\?>", re.DOTALL)
-_USER = re.compile(r'\bUSER_LOGIN\s*=\s*"(?P<value>[^"]*)"', re.IGNORECASE)
+_USER = re.compile(
+    r"""\bUSER_LOGIN\s*=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)""", re.DOTALL | re.IGNORECASE
+)
 # python-hpilo writes the password raw, since an iLO does not unescape it: quotes and angle
 # brackets may stand in it. It ends at the first quote after which LOGIN ends and a block begins.
+# Either kind of quotes can stand around a string (scripting guide, "String").
 _PASSWORD = re.compile(
-    r'(?P<head><LOGIN\b[^<]*?\bPASSWORD\s*=\s*)"(?P<value>.*?)"'
-    r'(?P<tail>\s*(?:USER_LOGIN\s*=\s*"[^"]*"\s*)?(?:/>\s*</RIBCL|>\s*<(?:[A-Z]+_INFO\b|/LOGIN>)))',
+    r"""(?P<head><LOGIN\b[^<]*?\bPASSWORD\s*=\s*)(?P<quote>["'])(?P<value>.*?)(?P=quote)"""
+    r"""(?P<tail>\s*(?:USER_LOGIN\s*=\s*(?:"[^"]*"|'[^']*')\s*)?"""
+    r"""(?:/>\s*</RIBCL|>\s*<(?:[A-Z]+_INFO\b|/LOGIN>)))""",
     re.DOTALL | re.IGNORECASE,
 )
 _REFERENCE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);")

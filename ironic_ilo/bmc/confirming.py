@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -160,22 +161,19 @@ class ConfirmingBmc(ABC):
 
     def power_on(self) -> None:
         """Power the server on, if it is off."""
-        if self.get_power_state() is PowerState.OFF:
-            self._insist(self._patience(), "power on", self._send_power_on)
-            self._await_power(PowerState.ON)
+        self._switch(PowerState.ON, "power on", self._send_power_on)
 
     def power_off(self) -> None:
         """Power the server off hard, if it is on."""
-        if self.get_power_state() is PowerState.ON:
-            self._insist(self._patience(), "power off", self._send_power_off)
-            self._await_power(PowerState.OFF)
+        self._switch(PowerState.OFF, "power off", self._send_power_off)
 
     def reset(self) -> None:
         """Reset a running server; power on one that is off."""
-        if self.get_power_state() is PowerState.OFF:
+        patience = self._patience()
+        if self._ask(patience, self.get_power_state) is PowerState.OFF:
             self.power_on()
         else:
-            self._insist(self._patience(), "reset", self._send_reset)
+            self._insist(patience, "reset", self._send_reset)
             self._await_power(PowerState.ON)
 
     def inject_nmi(self) -> None:
@@ -212,7 +210,7 @@ class ConfirmingBmc(ABC):
         self._confirm_media(
             device, lambda now: now.inserted and html.unescape(now.url) == stored, "this image"
         )
-        if self._knows_boot_once(device):
+        if self._ask(patience, partial(self._knows_boot_once, device)):
             self._insist(patience, f"set {device} to boot once", self._send_boot_once, device)
             self._confirm_media(device, lambda now: now.boot_once, "boot once")
 
@@ -246,20 +244,27 @@ class ConfirmingBmc(ABC):
 
     def set_pending_boot_mode(self, mode: BootMode) -> None:
         """Choose the boot mode of the next start, unless it is that already."""
-        if self.get_pending_boot_mode() is not mode:
-            action = f"set the boot mode to {mode}"
-            self._insist(self._patience(), action, self._send_boot_mode, mode)
+        patience = self._patience()
+        if self._ask(patience, self.get_pending_boot_mode) is not mode:
+            self._insist(patience, f"set the boot mode to {mode}", self._send_boot_mode, mode)
             self._confirm(self.get_pending_boot_mode, lambda now: now is mode, f"boot mode {mode}")
 
     def set_secure_boot(self, *, enabled: bool) -> None:
         """Switch Secure Boot on or off from the next start on, unless it is so already."""
-        if self.get_secure_boot().pending is not enabled:
+        patience = self._patience()
+        if self._ask(patience, self.get_secure_boot).pending is not enabled:
             what = f"Secure Boot {'on' if enabled else 'off'}"
-            self._insist(self._patience(), f"switch {what}", self._send_secure_boot, enabled)
+            self._insist(patience, f"switch {what}", self._send_secure_boot, enabled)
             self._confirm(self.get_secure_boot, lambda now: now.pending is enabled, what)
 
+    def _switch(self, state: PowerState, action: str, command: Callable[[], object]) -> None:
+        patience = self._patience()
+        if self._ask(patience, self.get_power_state) is not state:
+            self._insist(patience, action, command)
+            self._await_power(state)
+
     def _eject(self, device: Device, patience: Deadline) -> None:
-        if self.get_media_status(device).inserted:
+        if self._ask(patience, partial(self.get_media_status, device)).inserted:
             self._insist(patience, f"eject {device}", self._send_eject, device)
             self._confirm_media(device, lambda now: not now.inserted, "an eject")
 
@@ -297,28 +302,40 @@ class ConfirmingBmc(ABC):
         self, patience: Deadline, action: str, command: Callable[..., object], *args: object
     ) -> None:
         """Send a command again and again while the iLO is busy."""
+
+        def send() -> None:
+            with self._doing(action):
+                command(*args)
+
+        self._ask(patience, send)
+
+    def _ask(self, patience: Deadline, question: Callable[[], T]) -> T:
+        """Ask again and again while the iLO is busy."""
         for pause in pauses():
             try:
-                with self._doing(action):
-                    command(*args)
+                return question()
             except BmcBusy as busy:
                 if patience.passed:
-                    raise BmcBusy(
-                        f"{busy.message}, and did so for {self._access.busy_timeout:g} s",
-                        hint=busy.hint,
-                    ) from None
+                    raise self._give_up(busy) from None
                 LOG.debug("%s Trying again.", busy.message)
                 patience.sleep(pause)
-            else:
-                return
+        raise AssertionError  # pauses() never ends
+
+    def _give_up(self, busy: BmcBusy) -> BmcBusy:
+        return BmcBusy(
+            f"{busy.message}, and did so for {self._access.busy_timeout:g} s",
+            hint=f"{busy.hint} Where it takes longer than that, raise `busy_timeout` in [ilo].",
+        )
 
     @contextmanager
     def _doing(self, action: str) -> Iterator[None]:
-        """Translate errors; whatever fails, it may be as another iLO stands there now."""
+        """Translate errors; unless it is busy, another iLO may stand there now."""
         LOG.debug("%s: %s", self._name, action)
         try:
             with translated(self._name, action):
                 yield
+        except BmcBusy:
+            raise
         except BmcError:
             KNOWN.forget(self._endpoint.authority)
             raise

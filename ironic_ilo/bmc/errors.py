@@ -60,6 +60,10 @@ _CHECK_PEER = (
     "RIBCL (XML over HTTPS, iLO 4) or Redfish (iLO 5 and newer) service is enabled."
 )
 _CHECK_LOGIN = "Check `ilo_username` and `ilo_password` in driver_info."
+_CHECK_LOGIN_OR_WAIT = (
+    f"{_CHECK_LOGIN} If they are right, somebody else's are wrong, and the iLO makes all wait: "
+    "try again after a minute."
+)
 _CHECK_PRIVILEGE = "Give the account of `ilo_username` the privilege that is missing."
 _CHECK_LICENSE = "Install an iLO Advanced licence."
 _CHECK_FIRMWARE = "Check the server's generation, and update the iLO's firmware."
@@ -146,8 +150,8 @@ def _judge(refusal: RefusalError) -> tuple[type[BmcError], str]:
 _REST_MESSAGES: dict[str | int, tuple[type[BmcError], str]] = {
     "NoValidSession": (BmcLoginFailed, _CHECK_LOGIN),
     "UnauthorizedLoginAttempt": (BmcLoginFailed, _CHECK_LOGIN),
-    "LoginAttemptDelayed": (BmcLoginFailed, _CHECK_LOGIN),
-    "LoginAttemptDelayedSeconds": (BmcLoginFailed, _CHECK_LOGIN),
+    "LoginAttemptDelayed": (BmcLoginFailed, _CHECK_LOGIN_OR_WAIT),
+    "LoginAttemptDelayedSeconds": (BmcLoginFailed, _CHECK_LOGIN_OR_WAIT),
     "InsufficientPrivilege": (BmcError, _CHECK_PRIVILEGE),
     "LicenseKeyRequired": (BmcFeatureMissing, _CHECK_LICENSE),
     "UnsupportedOperationInLegacyBootMode": (BmcFeatureMissing, _CHECK_BOOT_MODE),

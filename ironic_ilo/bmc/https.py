@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ _TLS_VERSIONS = {
     TlsVersion.TLS_1_1: ssl.TLSVersion.TLSv1_1,
     TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2,
 }
-# What iLO 5 before 1.40 answers to paths with a slash at their end; the method stays the same.
+# What iLO 5 before 1.40 answers to paths without a slash at their end; the method stays.
 _REDIRECTS = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
 _MOST_REDIRECTS = 3
 # The largest reply known, GET_EMBEDDED_HEALTH, is about 200 kB.
 _MOST_BYTES = 8 * 1024 * 1024
 
-_SocketAddress = tuple[Any, ...]
+_SocketAddress = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class AnswerError(Exception):
@@ -44,7 +44,8 @@ class AnswerError(Exception):
 class Endpoint:
     """Where, how and for how long to speak.
 
-    :ivar address: host name or IP address, without brackets.
+    :ivar address: host name or IP address, without brackets; a link-local one with its scope, as
+        in ``fe80::1%eth0``.
     :ivar timeout: seconds for a whole exchange: name look-up, connection, TLS, reply.
     """
 
@@ -54,8 +55,13 @@ class Endpoint:
     timeout: float
 
     @property
+    def host(self) -> str:
+        """Tell the address as the iLO knows it: scopes are this machine's own (RFC 6874)."""
+        return self.address.partition("%")[0]
+
+    @property
     def authority(self) -> str:
-        """Write host and port as URLs do."""
+        """Write address and port as URLs do."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{host}:{self.port}"
 
@@ -152,7 +158,7 @@ def path_of(link: str) -> str:
 
 
 def _find_path(endpoint: Endpoint, path: str, location: str) -> str:
-    here = urlsplit(urljoin(f"https://{endpoint.authority}", path))
+    here = urlsplit(urljoin(f"https://{replace(endpoint, address=endpoint.host).authority}", path))
     there = urlsplit(urljoin(here.geturl(), location))
     if (there.scheme, there.hostname, there.port or 443) != ("https", here.hostname, here.port):
         raise AnswerError("a redirect to another server")
@@ -219,13 +225,14 @@ class _BoundedConnection(http.client.HTTPSConnection):
     """A connection for one exchange, over by the endpoint's timeout whatever the peer does."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint.address, endpoint.port, context=endpoint.context)
+        super().__init__(endpoint.host, endpoint.port, context=endpoint.context)
+        self._address = endpoint.address
         self._tls = endpoint.context
         self._deadline = Deadline(endpoint.timeout)
 
     def connect(self) -> None:
         """Connect and shake hands, both within the deadline."""
-        plain = _dial(self.host, self.port, self._deadline)
+        plain = _dial(self._address, self.port, self._deadline)
         try:
             # The handshake as a whole, not each read, is held to the socket's timeout.
             plain.settimeout(self._deadline.budget())
@@ -242,10 +249,24 @@ def _dial(address: str, port: int, deadline: Deadline) -> socket.socket:
     failure = OSError(f"no address for {address}")
     for found in _look_up(address, port, deadline):
         try:
-            return socket.create_connection(found[:2], deadline.budget())
+            return _connect(*found, deadline)
         except OSError as error:
             failure = error
     raise failure
+
+
+def _connect(
+    family: socket.AddressFamily, found: tuple[Any, ...], deadline: Deadline
+) -> socket.socket:
+    """Connect to all that was found: a link-local address is nothing without its scope."""
+    plain = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        plain.settimeout(deadline.budget())
+        plain.connect(found)
+    except BaseException:
+        plain.close()
+        raise
+    return plain
 
 
 def _look_up(address: str, port: int, deadline: Deadline) -> list[_SocketAddress]:
@@ -258,7 +279,7 @@ def _look_up(address: str, port: int, deadline: Deadline) -> list[_SocketAddress
         except (OSError, UnicodeError) as error:
             future.set_exception(error)
         else:
-            future.set_result([info[4] for info in infos])
+            future.set_result([(info[0], info[4]) for info in infos])
 
     threading.Thread(target=look_up, name=f"look up {address}", daemon=True).start()
     return future.result(deadline.budget())

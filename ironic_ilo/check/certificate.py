@@ -41,10 +41,10 @@ def shake_hands(access: Access) -> Handshake:
     :raises OSError: the connection or (``ssl.SSLError``) TLS failed.
     :raises InvalidInput: the CA file or directory cannot be used.
     """
-    context = make_endpoint(access).context
+    endpoint = make_endpoint(access)
     with (
         socket.create_connection((access.address, access.port), access.timeout) as plain,
-        context.wrap_socket(plain, server_hostname=access.address) as encrypted,
+        endpoint.context.wrap_socket(plain, server_hostname=endpoint.host) as encrypted,
     ):
         cipher = encrypted.cipher()
         return Handshake(

@@ -4,6 +4,7 @@ import configparser
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ PAGES = sorted(SOURCE.rglob("*.rst"))
 EXAMPLES = sorted(SOURCE.rglob("*.conf"))
 # It is about options that are gone.
 UPGRADE = SOURCE / "admin" / "upgrade.rst"
+# A simple table: its rows stand between lines that are nothing but bars.
+TABLE_BAR = re.compile(r" *=+(?: +=+)+")
 
 
 def known_options() -> dict[str, set[str]]:
@@ -38,6 +41,24 @@ def test_builds_without_a_warning(tmp_path):
     )
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "index.html").is_file()
+
+
+def table_lines(page: Path) -> Iterator[tuple[str, str]]:
+    """Split the lines of a page's simple tables: what is in the first column, and the rest."""
+    width = 0
+    for line in page.read_text().splitlines():
+        if TABLE_BAR.fullmatch(line):
+            width = re.search(r"= ", line).end()
+        elif not line:
+            width = 0
+        elif width:
+            yield line[:width].strip(), line[width:].strip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(SOURCE)))
+def test_what_is_in_a_first_column_begins_a_row(page):
+    # The second line of a first cell would be a row of its own.
+    assert [first for first, rest in table_lines(page) if first and not rest] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(SOURCE)))

@@ -97,7 +97,8 @@ def test_an_ilo_that_stays_busy_is_given_up_at_the_deadline(ilo: ScriptedIlo, ac
     assert ilo.commands.count("SET_HOST_POWER") >= 3
     assert str(caught.value) == (
         f"iLO 127.0.0.1:{ilo.port}: could not power on: it says 'The server is in POST.' "
-        "(0x003D), and did so for 0.7 s. Let the server finish its POST, then try again."
+        "(0x003D), and did so for 0.7 s. Let the server finish its POST, then try again. Where it "
+        "takes longer than that, raise `busy_timeout` in [ilo]."
     )
 
 

@@ -26,6 +26,13 @@ def test_is_made_anew_for_another_address(tmp_path: Path, first: bytes):
     assert (tmp_path / "certificate.pem").read_bytes() != first
 
 
+def test_the_scope_of_an_address_is_none_of_it(tmp_path: Path):
+    server_context(tmp_path, "fe80::1%eth0", NAMES)
+    made = (tmp_path / "certificate.pem").read_bytes()
+    server_context(tmp_path, "fe80::1%eth1", NAMES)
+    assert (tmp_path / "certificate.pem").read_bytes() == made
+
+
 def test_is_made_anew_without_its_key(tmp_path: Path, first: bytes):
     (tmp_path / "key.pem").unlink()
     server_context(tmp_path, "127.0.20.11", NAMES)

@@ -101,6 +101,7 @@ def test_the_password_from_a_file(tmp_path: Path):
         (EMULATOR + SERVER.replace('"hunter2"', "1"), "password must be a text"),
         (EMULATOR + SERVER.replace('password = "hunter2"', ""), "password is missing"),
         (EMULATOR + SERVER + 'password_file = "x"', "password_file cannot be read"),
+        (EMULATOR + SERVER + 'newest_tls = "1.3"', "newest_tls must be one of 1.0, 1.1, 1.2"),
         (EMULATOR + SERVER + "port = 65536", "port must be a number from 0 to 65535"),
         (EMULATOR + SERVER + "port = true", "port must be a number"),
         (EMULATOR + SERVER + 'generation = "ilo9"', "generation must be one of ilo4-gen8"),

@@ -64,7 +64,11 @@ def test_what_can_be_written(in_lab):
         schema = await file(lab, "/JsonSchemas", "ComputerSystem", "ilo5")
         boot = schema["properties"]["Boot"]["properties"]
         writable = {name for name, described in boot.items() if not described["readonly"]}
-        assert writable == {"BootSourceOverrideTarget", "BootSourceOverrideEnabled"}
+        assert writable == {
+            "BootSourceOverrideTarget",
+            "BootSourceOverrideEnabled",
+            "UefiTargetBootSourceOverride",
+        }
         for name in boot:
             change = {"Boot": {name: "None"}}
             status, document, _ = await lab.redfish("PATCH", SYSTEM, change)

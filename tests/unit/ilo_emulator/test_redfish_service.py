@@ -255,3 +255,28 @@ def test_slowness_and_silence(in_lab):
             await asyncio.wait_for(lab.redfish("GET", "/Systems/1"), 0.5)
 
     in_lab(play, "ilo5")
+
+
+def test_not_ready_refuses_as_often_as_asked(in_lab):
+    async def play(lab: Lab) -> None:
+        await lab.ask("PUT", "/servers/ilo5/faults", {"not_ready": 1})
+        status, document, _ = await lab.redfish("GET", "/Systems/1/")
+        assert (status, message(document)) == (503, "HpeCommon.2.0.ResourceNotReadyRetry")
+        assert (await lab.redfish("GET", "/Systems/1/"))[0] == 200
+
+    in_lab(play, "ilo5")
+
+
+def test_a_wrong_password_makes_all_wait(in_lab):
+    async def play(lab: Lab) -> None:
+        await lab.ask("PUT", "/servers/ilo5/faults", {"login_delay_s": 600})
+        place = "/redfish/v1/SessionService/Sessions/"
+        for password, said in (
+            (PASSWORD + "x", "UnauthorizedLoginAttempt"),
+            (PASSWORD, "LoginAttemptDelayed"),
+        ):
+            login = {"UserName": "Administrator", "Password": password}
+            status, document, _ = await lab.rest("POST", place, login, "ilo5")
+            assert (status, message(document)) == (400, f"iLO.2.8.{said}")
+
+    in_lab(play, "ilo5")

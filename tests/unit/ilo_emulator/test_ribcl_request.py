@@ -53,6 +53,13 @@ def test_raw_password_first(password: str):
     assert password in readings(script(f'PASSWORD="{password}" {USER}'))
 
 
+@pytest.mark.parametrize("password", [each for each in PASSWORDS if "'" not in each])
+def test_raw_password_in_the_other_quotes(password: str):
+    user = "USER_LOGIN='Admin &amp; Co'"
+    assert password in readings(script(f"{user} PASSWORD='{password}'"))
+    assert password in readings(script(f"PASSWORD='{password}' {user}"))
+
+
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_escaped_password(password: str):
     login = ET.Element("LOGIN", {"USER_LOGIN": "Admin & Co", "PASSWORD": password})

@@ -1,21 +1,11 @@
 """The door to an iLO against a real ``ilo-emulator`` with a machine of paper."""
 
-import contextlib
-import dataclasses
-import json
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ilo_emulator.profile import PROFILES
 from ironic_ilo.bmc import (
-    Access,
     Bmc,
     BootDevice,
     BootMode,
@@ -27,7 +17,6 @@ from ironic_ilo.bmc import (
     Product,
     SecureBoot,
     SensorKind,
-    connect,
 )
 from ironic_ilo.check import ilo
 from ironic_ilo.check.findings import Status, run_checks
@@ -38,32 +27,11 @@ from ironic_ilo.exception import (
     BmcLoginFailed,
     BmcUnreachable,
 )
+from tests.functional.bmc.emulated import ADDRESS, FLOPPY, ISO, REDFISH, Emulated
 
 pytestmark = pytest.mark.functional
 
-ADDRESS = "127.0.22.10"
-ISO = "http://127.0.22.1:8088/v1/signature/deploy.iso"
-FLOPPY = "http://127.0.22.1:8088/v1/signature/image-1.img"
-# Every character that XML would escape, with which RIBCL differs.
-PASSWORD = "p&<w>'0rd;"
-SECONDS_TO_START = 60
-CONFIG = """
-[emulator]
-state_dir = "{directory}"
-control = "127.0.0.1:0"
-ready_file = "{directory}/ready.json"
-"""
-SERVER = f"""
-[[server]]
-name = "{{name}}"
-address = "{ADDRESS}"
-port = 0
-username = "Administrator"
-password = "{PASSWORD}"
-generation = "{{name}}"
-machine = "paper"
-"""
-# By the emulator's profile: what the server and its iLO are.
+# By the generation: what the server and its iLO are.
 SERVERS = {
     "ilo4-gen8": ("ProLiant DL380p Gen8", "iLO 4"),
     "ilo4-gen9": ("ProLiant DL380 Gen9", "iLO 4"),
@@ -72,123 +40,7 @@ SERVERS = {
     "ilo6": ("ProLiant DL380 Gen11", "iLO 6"),
     "ilo7": ("HPE ProLiant Compute DL380 Gen12", "iLO 7"),
 }
-REDFISH = ("ilo5-early", "ilo5", "ilo6", "ilo7")
 UEFI_ALONE = ("ilo6", "ilo7")
-# More than an emulated iLO has.
-MANY_SESSIONS = 40
-
-
-@dataclasses.dataclass(frozen=True)
-class Emulated:
-    """One emulated iLO: how to reach it, and how to look behind it."""
-
-    name: str
-    access: Access
-    control: str
-
-    def connect(self, **changes: Any) -> Bmc:
-        return connect(dataclasses.replace(self.access, **changes))
-
-    def state(self) -> Any:
-        return self._call("GET", "")
-
-    @contextlib.contextmanager
-    def fault(self, **faults: Any) -> Iterator[None]:
-        self._call("PUT", "/faults", json.dumps(faults).encode())
-        try:
-            yield
-        finally:
-            self._call("DELETE", "/faults")
-
-    def _call(self, method: str, path: str, data: bytes | None = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.control}/servers/{self.name}{path}",
-            data,
-            {"Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            content = response.read()
-        return json.loads(content) if content else None
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Run ``ilo-emulator``; the value is what it wrote into its ready file."""
-    directory = tmp_path_factory.mktemp("emulator")
-    config = directory / "lab.toml"
-    servers = "".join(SERVER.format(name=name) for name in SERVERS)
-    config.write_text(CONFIG.format(directory=directory) + servers)
-    command = [sys.executable, "-m", "ilo_emulator.cli", "--config", str(config)]
-    with (directory / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
-        try:
-            yield _wait_for(directory / "ready.json", process)
-        finally:
-            process.terminate()
-            process.wait(SECONDS_TO_START)
-
-
-def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> Any:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while not path.exists():
-        assert process.poll() is None, "the emulator has ended"
-        assert time.monotonic() < deadline, "the emulator is not ready in time"
-        time.sleep(0.1)
-    return json.loads(path.read_text())
-
-
-def _reach(emulator: dict[str, Any], name: str) -> Emulated:
-    server = emulator["servers"][name]
-    port = int(server["url"].rpartition(":")[2])
-    access = Access(
-        ADDRESS, "Administrator", PASSWORD, port, verify_ca=server["certificate"], timeout=30.0
-    )
-    return Emulated(name, access, emulator["control"])
-
-
-@pytest.fixture
-def gen9(emulator: dict[str, Any]) -> Iterator[Emulated]:
-    """The emulated Gen9, off and in legacy mode before and after."""
-    gen9 = _reach(emulator, "ilo4-gen9")
-    yield gen9
-    with gen9.connect() as bmc:
-        bmc.set_pending_boot_mode(BootMode.LEGACY)
-        bmc.reset()
-        bmc.power_off()
-
-
-@pytest.fixture(params=["ilo4-gen8", *REDFISH])
-def emulated(request: pytest.FixtureRequest, emulator: dict[str, Any]) -> Iterator[Emulated]:
-    """Each of the emulated iLOs, off and with empty drives before and after."""
-    yield from _tidied(_reach(emulator, request.param))
-
-
-@pytest.fixture
-def gen8(emulator: dict[str, Any]) -> Iterator[Emulated]:
-    """The emulated Gen8, as before."""
-    yield from _tidied(_reach(emulator, "ilo4-gen8"))
-
-
-@pytest.fixture(params=REDFISH)
-def redfish(request: pytest.FixtureRequest, emulator: dict[str, Any]) -> Iterator[Emulated]:
-    """Each of those that speak Redfish, as before."""
-    yield from _tidied(_reach(emulator, request.param))
-
-
-def _tidied(emulated: Emulated) -> Iterator[Emulated]:
-    yield emulated
-    with emulated.connect() as bmc:
-        bmc.power_off()
-        for device in Device:
-            bmc.eject_media(device)
-        bmc.set_one_time_boot(BootDevice.NORMAL)
-
-
-@pytest.fixture
-def bmc(emulated: Emulated) -> Iterator[Bmc]:
-    """The door to ``emulated``."""
-    with emulated.connect() as bmc:
-        yield bmc
 
 
 def test_product_and_licence(emulated: Emulated, bmc: Bmc):
@@ -368,15 +220,6 @@ def _change_boot_modes(redfish: Emulated, bmc: Bmc) -> None:
     assert bmc.get_boot_mode() is BootMode.UEFI
 
 
-def test_no_session_is_left_behind(emulator: dict[str, Any]):
-    ilo5 = _reach(emulator, "ilo5")
-    for turn in range(MANY_SESSIONS):
-        with contextlib.suppress(KeyError), ilo5.connect() as bmc:
-            bmc.get_power_state()
-            if turn % 2:
-                raise KeyError("what fails while it is open")
-
-
 def test_inventory_and_sensors(emulated: Emulated, bmc: Bmc):
     bmc.power_on()
     inventory = bmc.get_inventory()
@@ -400,8 +243,8 @@ def test_inventory_of_a_gen8_that_is_off(gen8: Emulated):
 
 
 @pytest.mark.parametrize("name", ["ilo4-gen9", *REDFISH])
-def test_nmi(emulator: dict[str, Any], name: str):
-    emulated = _reach(emulator, name)
+def test_nmi(emulator: dict[str, Emulated], name: str):
+    emulated = emulator[name]
     with emulated.connect() as bmc:
         with pytest.raises(BmcError, match="the server is off"):
             bmc.inject_nmi()
@@ -475,8 +318,3 @@ def test_a_certificate_that_is_not_known(emulated: Emulated):
     with pytest.raises(BmcUnreachable, match="ilo_verify_ca"):
         with emulated.connect(verify_ca=True) as bmc:
             bmc.get_power_state()
-
-
-def test_ribcl_that_is_disabled(gen8: Emulated):
-    with gen8.fault(ribcl_disabled=True), pytest.raises(BmcFeatureMissing, match="Enable RIBCL"):
-        gen8.connect().get_power_state()
