@@ -1,0 +1,125 @@
+"""What a fleet's services, iLOs and directories hold, to see what deploys leave behind."""
+
+import contextlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+
+from ironic_ilo.web_store import ObjectDirectory
+from lab.emulator import EmulatedServer
+from tests.functional.cloud import TIMEOUT, Node
+from tests.functional.fleet import Fleet
+
+#: Things by name, and how many there are of each.
+Things = Counter[str]
+
+_SECONDS_TO_TIDY_UP = 120.0
+_SECONDS_BETWEEN_LOOKS = 0.5
+_A_WEEK = 7 * 24 * 3600.0
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 1024**2
+# No leftovers: the log; Ironic's record of nodes, and its journal while that is written; and notes
+# of which URLs were read, which the image server removes a day after the URL has expired.
+_EXPECTED = ("logs/*", "ironic/ironic.sqlite*", "images/*/fetched/*")
+
+
+def find_leftovers(fleet: Fleet, before: Things) -> Things:
+    """Tell what there is more of than there was, once the services have come to rest.
+
+    What is still being tidied up is waited for. Threads of the conductor's pool, too: deploys at
+    the same time let it grow, and Ironic's periodic tasks, as they come, let it shrink again to
+    those that it always keeps (``futurist.DynamicThreadPoolExecutor``).
+    """
+    deadline = time.monotonic() + _SECONDS_TO_TIDY_UP
+    while leftovers := look(fleet) - before:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return leftovers
+
+
+def find_everlasting(fleet: Fleet) -> list[str]:
+    """Empty the object store of what goes within a week, and tell what is left."""
+    root = fleet.cloud.directory / "images"
+    ObjectDirectory(root, clock=lambda: time.time() + _A_WEEK).sweep()
+    return [str(path) for path in root.rglob("*") if path.is_file() and path.name != "lock"]
+
+
+def look(fleet: Fleet) -> Things:
+    """Count all that a deploy could leave behind."""
+    things = _files(fleet.cloud.directory)
+    for name, pid in _services(fleet).items():
+        for each in _with_descendants(pid):
+            things += _held_by_process(name, each)
+    for node in fleet.nodes:
+        things += _held_by_server(node)
+    return things
+
+
+def read_memory(fleet: Fleet) -> float:
+    """Tell how many MiB the conductor and the image server have in memory."""
+    pids = [pid for root in _services(fleet).values() for pid in _with_descendants(root)]
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
+    return sum(pages) * _PAGE_MIB
+
+
+def count_sessions(server: EmulatedServer) -> int:
+    """Ask an iLO, without a session, how many there are; one without Redfish has none."""
+    reply = requests.get(
+        f"https://{server.address}:{server.port}/redfish/v1/SessionService/Sessions/",
+        auth=(server.username, server.read_password()),
+        verify=server.certificate,
+        timeout=TIMEOUT,
+    )
+    if reply.status_code == requests.codes.not_found:
+        return 0
+    assert reply.ok, reply.text
+    return len(reply.json()["Members"])
+
+
+def _services(fleet: Fleet) -> dict[str, int]:
+    ready = json.loads((fleet.cloud.directory / "image-server.json").read_text())
+    return {"the conductor": fleet.conductor.pid, "the image server": ready["pid"]}
+
+
+def _with_descendants(pid: int) -> Iterator[int]:
+    yield pid
+    with contextlib.suppress(OSError):  # it has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                yield from _with_descendants(child)
+
+
+def _held_by_process(service: str, pid: int) -> Things:
+    """Name a process, its threads and its descriptors; a socket is as good as another."""
+    things: Things = Counter()
+    with contextlib.suppress(OSError):  # it has ended
+        directory = Path(f"/proc/{pid}")
+        owner = f"{service}'s process {pid} ({(directory / 'comm').read_text().strip()})"
+        things[owner] = 1
+        things[f"thread of {owner}"] = len(list((directory / "task").iterdir()))
+        for descriptor in (directory / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it was closed
+                kind = str(descriptor.readlink()).partition(":[")[0]
+                things[f"{kind} open in {owner}"] += 1
+    return things
+
+
+def _held_by_server(node: Node) -> Things:
+    name = f"{node.server.name} at {node.server.address}"
+    shown = node.emulated()
+    things: Things = Counter({f"session of {name}": count_sessions(node.server)})
+    things[f"power of {name}"] = shown["power"] == "on"
+    for drive, medium in shown["media"].items():
+        things[f"medium in {drive} of {name}"] = medium["inserted"]
+    return things
+
+
+def _files(directory: Path) -> Things:
+    paths = (path.relative_to(directory) for path in directory.rglob("*"))
+    kept = (path for path in paths if not any(path.match(each) for each in _EXPECTED))
+    return Counter(f"file {path}" for path in kept)
