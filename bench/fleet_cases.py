@@ -63,9 +63,11 @@ class FleetCase(Case):
             self._check_leftovers(fleet, before)
 
     def _check_leftovers(self, fleet: Fleet, before: leaks.Things) -> None:
-        found = [*leaks.find_leftovers(fleet, before).elements(), *leaks.find_everlasting(fleet)]
+        found = leaks.find_leftovers(fleet, before) + leaks.find_everlasting(fleet)
         if found:
-            raise ProcessError(f"The deploys of the case {self.name} leave {found} behind")
+            raise ProcessError(
+                f"The deploys of the case {self.name} leave behind:\n{leaks.describe(found)}"
+            )
 
 
 class LeaksCase(FleetCase):

@@ -29,7 +29,7 @@ _DISK_MIB = 1400
 _SECONDS_BETWEEN_LOOKS = 0.3
 _SECONDS_PER_NODE = 15
 # Of an exchange with an iLO that will not answer.
-_SECONDS_OF_SILENCE = 3
+_SECONDS_OF_SILENCE = 5
 _STATES = "nodes?fields=uuid,provision_state,reservation,last_error"
 _TGT_CONTROL_PORT = 6280
 
@@ -120,9 +120,12 @@ class Silent(Failure):
 class FallsSilent(Failure):
     """The iLO answers nothing any more once the ramdisk has called back."""
 
-    def boot(self, node: Node, offer: Offer) -> None:
+    def begin(self, node: Node) -> None:
         """See :class:`Course`."""
         node.set("driver_info/client_timeout", _SECONDS_OF_SILENCE)
+
+    def boot(self, node: Node, offer: Offer) -> None:
+        """See :class:`Course`."""
         node.cloud.control.set_faults(node.server.name, silent=True)
         super().boot(node, offer)
 

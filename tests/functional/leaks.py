@@ -42,11 +42,12 @@ def find_leftovers(fleet: Fleet, before: Things) -> Things:
     return leftovers
 
 
-def find_everlasting(fleet: Fleet) -> list[str]:
+def find_everlasting(fleet: Fleet) -> Things:
     """Empty the object store of what goes within a week, and tell what is left."""
     root = fleet.cloud.directory / "images"
     ObjectDirectory(root, clock=lambda: time.time() + _A_WEEK).sweep()
-    return [str(path) for path in root.rglob("*") if path.is_file() and path.name != "lock"]
+    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return Counter(f"lasting file {path}" for path in files if path.name != "lock")
 
 
 def look(fleet: Fleet) -> Things:
@@ -58,6 +59,11 @@ def look(fleet: Fleet) -> Things:
     for node in fleet.nodes:
         things += _held_by_server(node)
     return things
+
+
+def describe(things: Things) -> str:
+    """Write things down, one kind in a line."""
+    return "\n".join(f"    {count} times {thing}" for thing, count in sorted(things.items()))
 
 
 def read_memory(fleet: Fleet) -> float:

@@ -54,9 +54,11 @@ def test_forty_deploys_leave_nothing_behind(fleet: Fleet) -> None:
     for _round in range(ROUNDS - 2):
         deploy_all(fleet)
     deploy_all(fleet, *reversed(FAILURES))
-    assert not leaks.find_leftovers(fleet, before)
     sys.stdout.write(f"MiB of memory: {memory:.0f} before, {leaks.read_memory(fleet):.0f} after\n")
-    assert not leaks.find_everlasting(fleet)
+    left = leaks.find_leftovers(fleet, before)
+    assert not left, leaks.describe(left)
+    lasting = leaks.find_everlasting(fleet)
+    assert not lasting, leaks.describe(lasting)
 
 
 def deploy_all(fleet: Fleet, *failures: Course) -> None:
