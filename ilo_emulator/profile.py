@@ -76,6 +76,7 @@ class Redfish:
     :ivar insert: the parameters of the standard's action to insert virtual media; empty for an iLO
         without the standard's actions.
     :ivar oem_insert: the parameters of HPE's own action.
+    :ivar expands: it expands links where a query asks for it.
     :ivar sessions: how many there can be at a time.
     """
 
@@ -91,6 +92,7 @@ class Redfish:
     oem_insert: tuple[str, ...]
     own_boot_order: bool = True
     lists_targets: bool = True
+    expands: bool = True
     sessions: int = 32
 
 
@@ -166,6 +168,7 @@ _GEN9 = replace(
         needs_slash=False,
         standard_settings=False,
         own_boot_order=False,
+        expands=False,
         reset_types=RESET_TYPES,
         virtual_media_type="VirtualMedia.1.0.0.VirtualMedia",
         insert=(),

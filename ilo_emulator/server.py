@@ -65,7 +65,8 @@ class IloServer:
             body = await request.read()
             await self._hesitate(request)
             given = {name.lower(): value for name, value in request.headers.items()}
-            reply = await answer(Request(request.method, request.path, given, body))
+            asked = Request(request.method, request.path, given, body, request.query)
+            reply = await answer(asked)
             response = web.StreamResponse(
                 status=reply.status, headers={**headers, **reply.headers}
             )

@@ -139,7 +139,8 @@ class IloVirtualMediaBoot(Reconciler, BootWatch, base.BootInterface):
             boot_mode.enable_secure_boot(task)
         if _boots_from_disk(node):
             manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
-        boot_iso.attach(task)
+        with translated(node, "boot the instance"), driver_info.connect(node) as server:
+            boot_iso.attach(task, server)
 
     @METRICS.timer("IloVirtualMediaBoot.clean_up_instance")
     def clean_up_instance(self, task: Any) -> None:

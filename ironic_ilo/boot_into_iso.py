@@ -76,8 +76,8 @@ def run(task: Any, href: str) -> None:
     node = task.node
     try:
         manager_utils.node_power_action(task, states.POWER_OFF)
-        virtual_media.setup_virtual_media_boot(task, href)
         with translated(node, "power on"), driver_info.connect(node) as server:
+            virtual_media.insert_boot_media(task, server, href)
             server.power_on()
     except exception.IronicException as exc:
         node.last_error = _("boot_into_iso failed: %s") % exc

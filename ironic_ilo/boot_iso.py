@@ -17,6 +17,7 @@ from ironic.drivers.modules import deploy_utils
 from oslo_log import log as logging
 
 from ironic_ilo import conf, image_sources, images, publisher, virtual_media
+from ironic_ilo.bmc.types import Bmc
 from ironic_ilo.instance_info import is_whole_disk
 from ironic_ilo.ironic_errors import translated
 from ironic_ilo.shared_iso import PREFIX, SharedIsos
@@ -51,7 +52,7 @@ def prepare(task: Any) -> None:
         _record(task.node, own)
 
 
-def attach(task: Any) -> None:
+def attach(task: Any, server: Bmc) -> None:
     """Make the next start of a node boot its instance; a lost shared ISO is built again.
 
     Whole-disk images boot from the disk, and nothing is attached: they have no reference. What
@@ -63,12 +64,12 @@ def attach(task: Any) -> None:
     """
     own = task.node.instance_info.get("boot_iso")
     if own and not publisher.is_object_name(own) and not is_whole_disk(task.node):
-        virtual_media.setup_virtual_media_boot(task, own)
+        virtual_media.insert_boot_media(task, server, own)
         return
     restore(task)
     shared = task.node.driver_internal_info.get(REFERENCE)
     if shared is not None:
-        virtual_media.setup_virtual_media_boot(task, shared)
+        virtual_media.insert_boot_media(task, server, shared)
 
 
 def restore(task: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import deploy_ramdisk.cli
 from ironic_ilo import exception
+from ironic_ilo.arguments import add_config_file
 from ironic_ilo.check import cli as check_cli
 
 _SOMETHING_FOUND = 3
@@ -44,13 +45,7 @@ def _add_serve_images(subparsers: "argparse._SubParsersAction[argparse.ArgumentP
         description="Serve the images that conductors publish, under signed and expiring URLs. "
         "Its configuration is the [ilo] section of ironic.conf.",
     )
-    parser.add_argument(
-        "--config-file",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="configuration file; repeat it for several (default: /etc/ironic/ironic.conf)",
-    )
+    add_config_file(parser)
     parser.add_argument(
         "--ready-file",
         type=Path,
@@ -76,13 +71,7 @@ def _add_upgrade_check(subparsers: "argparse._SubParsersAction[argparse.Argument
         "database are read, and nothing is changed. The exit code is 3 if there is something to "
         "do.",
     )
-    parser.add_argument(
-        "--config-file",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="configuration file; repeat it for several (default: /etc/ironic/ironic.conf)",
-    )
+    add_config_file(parser)
     parser.set_defaults(run=_check_upgrade)
 
 

@@ -92,9 +92,8 @@ class IloPower(base.PowerInterface):
         with translated(task.node, "power on"), _connect(task, timeout) as server:
             if server.get_power_state() == PowerState.ON:
                 return
-        if _boots_instance(task.node):
-            boot_iso.attach(task)
-        with translated(task.node, "power on"), _connect(task, timeout) as server:
+            if _boots_instance(task.node):
+                boot_iso.attach(task, server)
             server.power_on()
 
 

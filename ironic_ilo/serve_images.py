@@ -6,21 +6,19 @@ from pathlib import Path
 from ironic.conf import CONF
 from oslo_log import log as logging
 
-from ironic_ilo import conf, image_server
-
-_DEFAULT_FILE = Path("/etc/ironic/ironic.conf")
+from ironic_ilo import image_server
+from ironic_ilo.arguments import DEFAULT_CONFIG_FILE
+from ironic_ilo.ironic_records import load_config
 
 
 def run(config_files: Sequence[Path] | None, ready_file: Path | None) -> None:
     """Serve images until told to stop.
 
-    :raises InvalidInput: the configuration is not complete.
+    :raises InvalidInput: the configuration cannot be read, or is not complete.
     :raises StoreError: the address cannot be listened on.
     """
-    conf.register_opts(CONF)
     logging.register_options(CONF)
-    files = [str(path) for path in config_files or [_DEFAULT_FILE]]
-    CONF(args=[], project="ironic", default_config_files=files)
+    load_config(config_files or [DEFAULT_CONFIG_FILE])
     logging.setup(CONF, "ironic-ilo")
     image_server.run_server(
         Path(CONF.ilo.web_store_root),

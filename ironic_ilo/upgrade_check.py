@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ironic import objects
-from ironic.common import context as ironic_context
-from ironic.conf import CONF
 from ironic.drivers import base
 from oslo_config import cfg
-from oslo_db import exception as db_exception
 
-from ironic_ilo import conf
-from ironic_ilo.exception import Error
+from ironic_ilo.arguments import DEFAULT_CONFIG_FILE
 from ironic_ilo.hardware import IloHardware
+from ironic_ilo.ironic_records import load_config, reading_database
 from ironic_ilo.removed_names import (
     DRIVER_INFO,
     DRIVERS,
@@ -32,7 +29,6 @@ from ironic_ilo.removed_names import (
     OldName,
 )
 
-_DEFAULT_FILE = Path("/etc/ironic/ironic.conf")
 #: The types of interfaces that nodes name.
 KINDS = tuple(sorted(base.ALL_INTERFACES))
 
@@ -113,27 +109,17 @@ def check_options(path: Path) -> Iterator[Finding]:
 def run(config_files: Sequence[Path] | None) -> list[Finding]:
     """Check the configuration, and all that is in the database.
 
-    :raises Error: they cannot be read.
+    :raises InvalidInput: the configuration cannot be read.
+    :raises StoreError: the database cannot be read.
     """
-    files = list(config_files or [_DEFAULT_FILE])
-    conf.register_opts(CONF)
-    try:
-        CONF(args=[], project="ironic", default_config_files=[str(path) for path in files])
-        findings = [finding for path in files for finding in check_options(path)]
-    except (cfg.Error, OSError) as exc:
-        raise Error(f"The configuration cannot be read: {exc}") from exc
-    try:
-        return findings + list(_check_database())
-    except db_exception.DBError as exc:
-        raise Error(
-            f"The database cannot be read ({type(exc).__name__})",
-            hint="Check [database]connection, and that 'ironic-dbsync upgrade' has been run.",
-        ) from exc
+    files = list(config_files or [DEFAULT_CONFIG_FILE])
+    load_config(files)
+    findings = [finding for path in files for finding in check_options(path)]
+    with reading_database() as context:
+        return findings + list(_check_database(context))
 
 
-def _check_database() -> Iterator[Finding]:
-    objects.register_all()
-    context = ironic_context.get_admin_context()
+def _check_database(context: Any) -> Iterator[Finding]:
     fields = ["uuid", "name", "driver_info", "instance_info"]
     fields += [f"{kind}_interface" for kind in KINDS]
     for node in objects.Node.list(context, fields=fields):

@@ -10,7 +10,7 @@ from ironic.conf import CONF
 from oslo_log import log as logging
 
 from ironic_ilo import driver_info, images, publisher
-from ironic_ilo.bmc.types import BootDevice, Device, MediaStatus
+from ironic_ilo.bmc.types import Bmc, BootDevice, Device, MediaStatus
 from ironic_ilo.ironic_errors import translated
 
 LOG = logging.getLogger(__name__)
@@ -37,8 +37,21 @@ def setup_virtual_media_boot(
     :raises IloOperationError: the licence lacks virtual media, or a step failed.
     """
     node = task.node
-    urls = []
     with translated(node, "attach virtual media"), driver_info.connect(node) as server:
+        return insert_boot_media(task, server, boot_iso, boot_parameters, boot_files)
+
+
+def insert_boot_media(
+    task: Any,
+    server: Bmc,
+    boot_iso: str,
+    boot_parameters: Mapping[str, str] | None = None,
+    boot_files: Mapping[str, bytes] | None = None,
+) -> tuple[str, ...]:
+    """Do the same over a connection that there is."""
+    node = task.node
+    urls = []
+    with translated(node, "attach virtual media"):
         store = publisher.get_object_store()
         server.check_virtual_media()
         if boot_parameters:

@@ -21,6 +21,11 @@ def link(path: str) -> Document:
     return {"@odata.id": path}
 
 
+def is_link(value: object) -> bool:
+    """Tell whether a value is a link."""
+    return isinstance(value, dict) and value.keys() == {"@odata.id"}
+
+
 def document(kind: str, path: str, **content: Any) -> Document:
     """Write a document.
 

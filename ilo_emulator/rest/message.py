@@ -15,12 +15,16 @@ ILO = "iLO"
 
 @dataclass(frozen=True)
 class Request:
-    """One request. Header names are in lower case."""
+    """One request. Header names are in lower case.
+
+    :ivar query: the options in the URL, by their names.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

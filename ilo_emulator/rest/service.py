@@ -11,6 +11,7 @@ from ilo_emulator.rest.message import (
     ILO,
     SESSION_TERMINATED,
     SUCCESS,
+    Document,
     Message,
     Problem,
     Reply,
@@ -94,12 +95,21 @@ class Service:
         await resource.patch(self._ilo, values)
         return self._say(resource.changed)
 
-    def _show(self, resource: Resource) -> Reply:
-        assert resource.read is not None  # noqa: S101 - as its methods say
+    def read(self, path: str) -> Document:
+        """Read the document that a link leads to."""
+        name = path.rpartition("/")[2]
+        is_session = path == f"{self._place}/{name}"
+        return self._read(self._session(name) if is_session else self._tree[path.lower()])
+
+    def _read(self, resource: Resource) -> Document:
+        assert resource.read is not None  # noqa: S101 - as its methods, or links to it, say
         document = resource.read(self._ilo)
-        tag = f'W/"{etag(document)}"'
-        headers = {"Allow": ", ".join(resource.methods), "ETag": tag}
-        return Reply(HTTPStatus.OK, {"@odata.etag": tag, **document}, headers)
+        return {"@odata.etag": f'W/"{etag(document)}"', **document}
+
+    def _show(self, resource: Resource) -> Reply:
+        document = self._read(resource)
+        headers = {"Allow": ", ".join(resource.methods), "ETag": document["@odata.etag"]}
+        return Reply(HTTPStatus.OK, document, headers)
 
     def _log_in(self, request: Request) -> Reply:
         login = read_object(request.body)

@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import TypeAlias
 
+from ironic_ilo.arguments import DEFAULT_CONFIG_FILE, add_config_file
+
 _Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 _HIGHEST_PORT = 65535
@@ -29,13 +31,10 @@ def add_parser(subparsers: _Subparsers) -> None:
     what.add_argument("node", nargs="?", metavar="NODE", help="UUID or name of a node")
     what.add_argument("--address", metavar="HOST", help="check the iLO at this address instead")
     _add_access(parser)
-    parser.add_argument(
-        "--config-file",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="configuration file of the conductor; repeat it for several (default with NODE: "
-        "/etc/ironic/ironic.conf; with --address: none, and only the iLO is checked)",
+    add_config_file(
+        parser,
+        "configuration file of the conductor",
+        f"with NODE {DEFAULT_CONFIG_FILE}; with --address none, and only the iLO is checked",
     )
     parser.add_argument(
         "--timeout",

@@ -13,6 +13,7 @@ from typing import Any
 from ironic.conf import CONF
 
 from ironic_ilo import publisher
+from ironic_ilo.arguments import DEFAULT_CONFIG_FILE
 from ironic_ilo.check import deploy_iso, ilo, report, store, subject
 from ironic_ilo.check.cli import PASSWORD_VARIABLE
 from ironic_ilo.check.findings import (
@@ -27,9 +28,9 @@ from ironic_ilo.check.findings import (
 )
 from ironic_ilo.check.lifetimes import judge_lifetimes
 from ironic_ilo.exception import InvalidInput
+from ironic_ilo.ironic_records import load_config
 from ironic_ilo.object_store import ObjectStore
 
-_DEFAULT_FILE = Path("/etc/ironic/ironic.conf")
 _NEEDS_CONFIG = "Name the conductor's --config-file to have it checked."
 
 
@@ -56,7 +57,7 @@ class _Checking:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
         self._files: Sequence[Path] = arguments.config_file or (
-            [_DEFAULT_FILE] if arguments.node else []
+            [DEFAULT_CONFIG_FILE] if arguments.node else []
         )
         self._node: Any = None if arguments.node else _make_node(arguments)
         self._is_configured = False
@@ -77,12 +78,12 @@ class _Checking:
         if self._files:
             yield Check("configuration", self._configuration)
         else:
-            subject.load_config([])
+            load_config([])
         if self._node is None:
             yield Check("node", self._find_node, needs=["configuration"])
 
     def _configuration(self) -> Verdict:
-        subject.load_config(self._files)
+        load_config(self._files)
         self._is_configured = True
         return ok(", ".join(map(str, self._files)))
 

@@ -1,27 +1,20 @@
 """What is checked: a node from Ironic's database, or an iLO that the command line names.
 
-Ironic's API masks passwords, so a node is read as a conductor does: with the configuration of a
-conductor, from the database. The store is to be seen from there in any case.
+A node is read as a conductor does: the store is to be seen from there in any case.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ironic import objects
-from ironic.common import context
 from ironic.common import exception as ironic_exception
-from ironic.conf import CONF
-from oslo_config import cfg
-from oslo_db import exception as db_exception
 from oslo_utils import uuidutils
-from sqlalchemy.exc import SQLAlchemyError
 
-from ironic_ilo import conf, driver_info
+from ironic_ilo import driver_info
 from ironic_ilo.bmc import Access
 from ironic_ilo.check.findings import Verdict, failure, ok, warning
-from ironic_ilo.exception import InvalidInput, StoreError
+from ironic_ilo.exception import InvalidInput
+from ironic_ilo.ironic_records import reading_database
 
 _DRIVERS = ("ilo", "ilo5")
 
@@ -37,43 +30,23 @@ class GivenNode:
     driver_info: dict[str, Any] = field(repr=False)
 
 
-def load_config(files: Sequence[Path]) -> None:
-    """Read the configuration of a conductor; without files, all options have their defaults.
-
-    :raises InvalidInput: a file cannot be read, or is no good.
-    """
-    conf.register_opts(CONF)
-    try:
-        CONF(args=[], project="ironic", default_config_files=[str(path) for path in files])
-    except (cfg.Error, ValueError) as error:
-        raise InvalidInput(
-            f"The configuration cannot be read: {str(error).strip()}",
-            hint="Run this as the user that the conductor runs as, or name its --config-file.",
-        ) from None
-
-
 def read_node(name: str) -> Any:
     """Read a node by its UUID or name.
 
     :raises InvalidInput: there is none.
     :raises StoreError: the database does not answer.
     """
-    objects.register_all()
-    find = objects.Node.get_by_uuid if uuidutils.is_uuid_like(name) else objects.Node.get_by_name
-    try:
-        return find(context.get_admin_context(), name)
-    except ironic_exception.NodeNotFound:
-        raise InvalidInput(
-            f"There is no node {name!r} in Ironic's database",
-            hint="'baremetal node list' shows their names; look into [database]connection if it "
-            "is there.",
-        ) from None
-    except (db_exception.DBError, SQLAlchemyError) as error:
-        # Their texts hold the query, and could hold the URL of the database.
-        raise StoreError(
-            f"Ironic's database does not answer ({type(error).__name__})",
-            hint="Check [database]connection, and run this as the conductor's user.",
-        ) from None
+    is_uuid = uuidutils.is_uuid_like(name)
+    with reading_database() as context:
+        find = objects.Node.get_by_uuid if is_uuid else objects.Node.get_by_name
+        try:
+            return find(context, name)
+        except ironic_exception.NodeNotFound:
+            raise InvalidInput(
+                f"There is no node {name!r} in Ironic's database",
+                hint="'baremetal node list' shows their names; look into [database]connection if "
+                "it is there.",
+            ) from None
 
 
 def judge_node(node: Any) -> Verdict:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 from cheroot import wsgi
 
@@ -57,8 +58,10 @@ def main(argv: Sequence[str]) -> None:
     module, _, attribute = arguments.application.partition(":")
     application = getattr(importlib.import_module(module), attribute)
     server = wsgi.Server((LOOPBACK, arguments.port), application, numthreads=_THREADS)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    server.safe_start()
+    server.prepare()
+    # By a thread, for it waits until the main thread, which is interrupted here, serves no more.
+    signal.signal(signal.SIGTERM, lambda *_: Thread(target=server.stop).start())
+    server.serve()
 
 
 if __name__ == "__main__":

@@ -175,6 +175,25 @@ class Node:
         """Describe the emulated server behind the node."""
         return self.cloud.control.server(self.server.name)
 
+    def read_redfish(self, path: str) -> Any:
+        """Read a document of the node's iLO without a session.
+
+        :param path: what comes after ``/redfish/v1/``.
+        """
+        server = self.server
+        reply = requests.get(
+            f"https://{server.address}:{server.port}/redfish/v1/{path}/",
+            auth=(server.username, server.read_password()),
+            verify=str(server.certificate),
+            timeout=TIMEOUT,
+        )
+        assert reply.ok, reply.text
+        return reply.json()
+
+    def count_sessions(self) -> int:
+        """Count the sessions that there are on the node's iLO."""
+        return len(self.read_redfish("SessionService/Sessions")["Members"])
+
     def drives(self) -> dict[str, str | None]:
         """Tell what is in the drives."""
         return {name: drive["url"] for name, drive in self.emulated()["media"].items()}

@@ -16,10 +16,12 @@ from tests.functional.conductor import Conductor, running_conductor, wait_until
 from tests.functional.paper_ramdisk import PaperRamdisk
 from tests.functional.test_cleaning import assert_secrets_gone, clean, info, manage
 from tests.functional.test_deploy import assert_nothing_left
+from tests.tgt import start_tgtd
 
 pytestmark = pytest.mark.functional
 
 FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.190"
+TGT_CONTROL_PORT = 6230
 TIMEOUT = 6
 OPTIONS: dict[str, dict[str, object]] = {
     "DEFAULT": {"debug": True},
@@ -106,7 +108,7 @@ def test_server_that_reads_is_left_alone(servers):
     assert WATCHED not in info(servers.prompt)
 
 
-def test_silent_server_gets_the_same_once_more_under_other_urls(lab, servers):
+def test_silent_server_gets_the_same_once_more_under_other_urls(lab, servers, disk):
     cloud, conductor = lab
     node, ramdisk = servers.late, servers.ramdisks["late"]
     first, second = boots(node)
@@ -118,9 +120,13 @@ def test_silent_server_gets_the_same_once_more_under_other_urls(lab, servers):
     assert any("The media are inserted once more" in entry["event"] for entry in history)
     assert stages(node) == ["check", "image", "attach", "post", "attach", "post", "ramdisk"]
     # Its secrets are those that the conductor expects.
-    assert ramdisk.call_back(error="cosmic rays").status_code == 200
-    assert "cosmic rays" in node.wait("deploy failed")["last_error"]
-    assert_nothing_left(cloud, node)
+    with start_tgtd(node.server.iscsi_portal, TGT_CONTROL_PORT) as tgtd:
+        ramdisk.offer_disk(tgtd, disk)
+        assert ramdisk.call_back().status_code == 200
+        active = node.wait("active")
+    assert (active["power_state"], active["last_error"]) == ("power on", None)
+    assert WATCHED not in info(node)
+    assert_secrets_gone(node)
 
 
 @pytest.mark.parametrize(("name", "state"), [("silent", "deploy"), ("cleaned", "clean")])

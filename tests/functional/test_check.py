@@ -266,7 +266,7 @@ def test_a_database_that_does_not_answer(cloud, tmp_path):
     done = run_check("in-order", *files, "--json")
     found = read_json(done)
     assert done.returncode == 1
-    assert "database does not answer" in found["node"]["detail"]
+    assert "database cannot be read" in found["node"]["detail"]
     assert "hunter2" not in done.stdout
 
 

@@ -40,19 +40,6 @@ def server_node(cloud, profile, tmp_path) -> Iterator[Node]:
         node.delete()
 
 
-def count_sessions(node: Node) -> int:
-    """Ask the iLO, without a session, how many there are."""
-    server = node.server
-    reply = requests.get(
-        f"https://{server.address}:{server.port}/redfish/v1/SessionService/Sessions/",
-        auth=(server.username, server.read_password()),
-        verify=str(server.certificate),
-        timeout=60,
-    )
-    assert reply.ok, reply.text
-    return len(reply.json()["Members"])
-
-
 @pytest.mark.parametrize("profile", ["ilo5"], indirect=True)
 def test_inspection_sensors_and_nmi_over_redfish(profile, server_node) -> None:
     node = server_node
@@ -80,7 +67,7 @@ def test_inspection_sensors_and_nmi_over_redfish(profile, server_node) -> None:
     node.power("power on")
     node.cloud.ask("PUT", f"nodes/{node.uuid}/management/inject_nmi")
     assert node.emulated()["nmis"] == 1
-    assert count_sessions(node) == 0
+    assert node.count_sessions() == 0
 
 
 def test_deploy_reboot_and_tear_down(profile, server_node, tmp_path) -> None:
@@ -107,7 +94,7 @@ def test_deploy_reboot_and_tear_down(profile, server_node, tmp_path) -> None:
     assert node.wait("available")["power_state"] == "power off"
     assert node.drives() == {"FLOPPY": None, "CDROM": None}
     if profile.redfish:
-        assert count_sessions(node) == 0
+        assert node.count_sessions() == 0
 
 
 @pytest.mark.parametrize("profile", ["ilo5-early", "ilo7"], indirect=True)

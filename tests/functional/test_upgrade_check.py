@@ -134,7 +134,7 @@ def test_a_database_that_cannot_be_read(tmp_path, url):
     write_config_file(path, {"database": {"connection": url}})
     done = check(path)
     assert done.returncode == 1
-    assert "The database cannot be read" in done.stderr
+    assert "database cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -55,6 +55,7 @@ def changes(world):
 def test_active_node_boots_its_instance(world):
     task = make_task(states.ACTIVE)
     IloPower().set_power_state(task, states.POWER_ON)
+    assert bmc.connect.call_count == 1
     IloPower().reboot(task)
     assert changes(world) == ["attach", "ilo.power_on", "ilo.power_off", "attach", "ilo.power_on"]
 
@@ -100,9 +101,9 @@ def test_whole_disk_boots_from_itself_at_every_start(world):
 def test_nothing_is_attached_for_a_whole_disk(whole_disk):
     task = make_task(states.ACTIVE, is_whole_disk_image=whole_disk)
     task.node.instance_info = {"boot_iso": "http://192.0.2.1/boot.iso"}
-    with mock.patch.object(virtual_media, "setup_virtual_media_boot", autospec=True) as attach:
-        boot_iso.attach(task)
-    assert attach.called is not whole_disk
+    with mock.patch.object(virtual_media, "insert_boot_media", autospec=True) as insert:
+        boot_iso.attach(task, mock.sentinel.server)
+    assert insert.called is not whole_disk
 
 
 def test_refused_rebuild_as_a_whole_disk_leaves_the_boot_iso():
@@ -111,10 +112,10 @@ def test_refused_rebuild_as_a_whole_disk_leaves_the_boot_iso():
     task = make_task(states.ACTIVE, is_whole_disk_image=True, **{boot_iso.REFERENCE: shared})
     with (
         mock.patch.object(boot_iso, "restore", autospec=True),
-        mock.patch.object(virtual_media, "setup_virtual_media_boot", autospec=True) as attach,
+        mock.patch.object(virtual_media, "insert_boot_media", autospec=True) as insert,
     ):
-        boot_iso.attach(task)
-    attach.assert_called_once_with(task, shared)
+        boot_iso.attach(task, mock.sentinel.server)
+    insert.assert_called_once_with(task, mock.sentinel.server, shared)
 
 
 def test_boot_iso_is_kept_while_the_instance_makes_room(world):

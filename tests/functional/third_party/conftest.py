@@ -49,8 +49,10 @@ password = '''{PASSWORD}'''
 serial_number = "CZ1234ABCD"
 uuid = "30313436-3631-5a43-3332-303441424344"
 """
-# The other generations, each a server of that name.
+# The other generations, each a server of that name, as it is delivered.
 GENERATIONS = ("ilo4-gen9", "ilo5-early", "ilo5", "ilo6", "ilo7")
+# And one that is delivered otherwise.
+LEGACY = 'boot_mode = "legacy"\n'
 SERVER = f"""
 [[server]]
 name = "%s"
@@ -162,6 +164,7 @@ class Emulated:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Emulated]]:
     directory = tmp_path_factory.mktemp("emulator")
     servers = [SERVER % (name, name) for name in GENERATIONS]
+    servers.append(SERVER % ("ilo5-legacy", "ilo5") + LEGACY)
     (directory / "lab.toml").write_text("".join([CONFIG, *servers]))
     command = [sys.executable, "-m", "ilo_emulator.cli", "--config", str(directory / "lab.toml")]
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
