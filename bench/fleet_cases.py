@@ -25,7 +25,7 @@ _MOST_SLOWED = 1.1
 # Often, so that each round has some of Ironic's looks at the power and of our reconciler's.
 _OPTIONS = {
     "conductor": {
-        "check_provision_state_interval": 5,
+        "check_provision_state_interval": 2,
         "sync_power_state_interval": 5,
         # Silent servers are not put in maintenance, where they would be left in peace.
         "power_state_sync_max_retries": 10_000,
@@ -58,7 +58,7 @@ class FleetCase(Case):
             options=_OPTIONS,
         ) as fleet:  # fmt: skip
             fleet.deploy({number: Course() for number in range(nodes)})
-            before = leaks.look(fleet)
+            before = leaks.look_at_rest(fleet)
             yield fleet
             self._check_leftovers(fleet, before)
 

@@ -177,11 +177,15 @@ class _Deployment:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A lab, and its nodes; all are available."""
+    """A lab, and its nodes; all are available.
+
+    :ivar redfish_nodes: those of the nodes whose iLOs speak Redfish.
+    """
 
     cloud: Cloud
     conductor: Conductor
     nodes: list[Node]
+    redfish_nodes: list[Node]
     tgtd: Tgtd
 
     def deploy(self, courses: Mapping[int, Course]) -> dict[int, float]:
@@ -226,7 +230,7 @@ def running_fleet(
     :param directory: an empty one.
     :param first_address: of one more than there are nodes.
     :param nodes: how many have the iLO 4 that comes without a choice; they speak RIBCL.
-    :param beside: how many there are of other generations, by the emulator's names.
+    :param beside: how many there are of others, which speak Redfish, by the emulator's names.
     """
     portal, at = f"{first_address}:{ISCSI_PORT}", ipaddress.ip_address(first_address) + 1
     with ExitStack() as stack:
@@ -249,4 +253,4 @@ def running_fleet(
             for each in clouds
             for server in each.services.servers.values()
         ]
-        yield Fleet(cloud, conductor, enrolled, tgtd)
+        yield Fleet(cloud, conductor, enrolled, enrolled[nodes:], tgtd)

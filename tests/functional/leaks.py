@@ -8,11 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import requests
-
 from ironic_ilo.web_store import ObjectDirectory
-from lab.emulator import EmulatedServer
-from tests.functional.cloud import TIMEOUT, Node
+from tests.functional.cloud import Node
 from tests.functional.fleet import Fleet
 
 #: Things by name, and how many there are of each.
@@ -20,6 +17,8 @@ Things = Counter[str]
 
 _SECONDS_TO_TIDY_UP = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.5
+# More than is between two of Ironic's periodic tasks here.
+_SECONDS_OF_REST = 3.0
 _A_WEEK = 7 * 24 * 3600.0
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 1024**2
 # No leftovers: the log; Ironic's record of nodes, and its journal while that is written; and notes
@@ -50,6 +49,16 @@ def find_everlasting(fleet: Fleet) -> Things:
     return Counter(f"lasting file {path}" for path in files if path.name != "lock")
 
 
+def look_at_rest(fleet: Fleet) -> Things:
+    """Count what there is all the time, once it gets no less."""
+    least = look(fleet)
+    while True:
+        time.sleep(_SECONDS_OF_REST)
+        before, least = least, least & look(fleet)
+        if least == before:
+            return least
+
+
 def look(fleet: Fleet) -> Things:
     """Count all that a deploy could leave behind."""
     things = _files(fleet.cloud.directory)
@@ -58,6 +67,8 @@ def look(fleet: Fleet) -> Things:
             things += _held_by_process(name, each)
     for node in fleet.nodes:
         things += _held_by_server(node)
+    for node in fleet.redfish_nodes:
+        things[f"session of {_name(node)}"] = node.count_sessions()
     return things
 
 
@@ -71,20 +82,6 @@ def read_memory(fleet: Fleet) -> float:
     pids = [pid for root in _services(fleet).values() for pid in _with_descendants(root)]
     pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
     return sum(pages) * _PAGE_MIB
-
-
-def count_sessions(server: EmulatedServer) -> int:
-    """Ask an iLO, without a session, how many there are; one without Redfish has none."""
-    reply = requests.get(
-        f"https://{server.address}:{server.port}/redfish/v1/SessionService/Sessions/",
-        auth=(server.username, server.read_password()),
-        verify=server.certificate,
-        timeout=TIMEOUT,
-    )
-    if reply.status_code == requests.codes.not_found:
-        return 0
-    assert reply.ok, reply.text
-    return len(reply.json()["Members"])
 
 
 def _services(fleet: Fleet) -> dict[str, int]:
@@ -116,13 +113,15 @@ def _held_by_process(service: str, pid: int) -> Things:
 
 
 def _held_by_server(node: Node) -> Things:
-    name = f"{node.server.name} at {node.server.address}"
-    shown = node.emulated()
-    things: Things = Counter({f"session of {name}": count_sessions(node.server)})
-    things[f"power of {name}"] = shown["power"] == "on"
+    name, shown = _name(node), node.emulated()
+    things: Things = Counter({f"power of {name}": int(shown["power"] == "on")})
     for drive, medium in shown["media"].items():
-        things[f"medium in {drive} of {name}"] = medium["inserted"]
+        things[f"medium in {drive} of {name}"] = int(medium["inserted"])
     return things
+
+
+def _name(node: Node) -> str:
+    return f"{node.server.name} at {node.server.address}"
 
 
 def _files(directory: Path) -> Things:

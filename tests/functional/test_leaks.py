@@ -49,7 +49,7 @@ def fleet(tmp_path) -> Iterator[Fleet]:
 
 def test_forty_deploys_leave_nothing_behind(fleet: Fleet) -> None:
     deploy_all(fleet)  # what is shared, and kept, is there from now on
-    before, memory = leaks.look(fleet), leaks.read_memory(fleet)
+    before, memory = leaks.look_at_rest(fleet), leaks.read_memory(fleet)
     deploy_all(fleet, *FAILURES)
     for _round in range(ROUNDS - 2):
         deploy_all(fleet)
