@@ -117,7 +117,7 @@ class SilentCase(FleetCase):
 
     def measure(self, context: Context, directory: Path) -> Sequence[Row]:
         """See :class:`Case`."""
-        silent, nodes = (1, 10) if context.quick else (2, 20)
+        silent, nodes = (1, 5) if context.quick else (2, 20)
         answering, dead = range(silent, nodes), range(silent)
         alone, beside = list[Sample](), list[Sample]()
         with self.running_fleet(directory, nodes) as fleet:

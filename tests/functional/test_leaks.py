@@ -57,6 +57,8 @@ def test_forty_deploys_leave_nothing_behind(fleet: Fleet) -> None:
     sys.stdout.write(f"MiB of memory: {memory:.0f} before, {leaks.read_memory(fleet):.0f} after\n")
     left = leaks.find_leftovers(fleet, before)
     assert not left, leaks.describe(left)
+    (fleet.cloud.directory / "tmp" / "left").touch()
+    assert (leaks.look(fleet) - before)["file tmp/left"] == 1
     lasting = leaks.find_everlasting(fleet)
     assert not lasting, leaks.describe(lasting)
 
