@@ -23,7 +23,7 @@ _LEAST_PER_MINUTE = 30
 _MOST_MIB_PER_DEPLOY = 0.1
 _MOST_SLOWED = 1.1
 # Often, so that each round has some of Ironic's looks at the power and of our reconciler's.
-_OPTIONS = {
+_OPTIONS: dict[str, dict[str, object]] = {
     "conductor": {
         "check_provision_state_interval": 2,
         "sync_power_state_interval": 5,

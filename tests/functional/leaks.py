@@ -27,17 +27,16 @@ _EXPECTED = ("logs/*", "ironic/ironic.sqlite*", "images/*/fetched/*")
 
 
 def find_leftovers(fleet: Fleet, before: Things) -> Things:
-    """Tell what there is more of than there was, once the services have come to rest.
+    """Tell what there is more of than there was, again and again.
 
-    What is still being tidied up is waited for. Threads of the conductor's pool, too: deploys at
-    the same time let it grow, and Ironic's periodic tasks, as they come, let it shrink again to
-    those that it always keeps (``futurist.DynamicThreadPoolExecutor``).
+    What is still being tidied up is waited for, and what Ironic's periodic tasks hold while they
+    run, such as a session to read the power, is there at one look and gone at another.
     """
     deadline = time.monotonic() + _SECONDS_TO_TIDY_UP
-    while leftovers := look(fleet) - before:
-        if time.monotonic() > deadline:
-            break
+    leftovers = look(fleet) - before
+    while leftovers and time.monotonic() < deadline:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
+        leftovers &= look(fleet) - before
     return leftovers
 
 

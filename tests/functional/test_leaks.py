@@ -21,7 +21,7 @@ from tests.functional.fleet import (
 pytestmark = pytest.mark.functional
 
 FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.30"
-OPTIONS = {
+OPTIONS: dict[str, dict[str, object]] = {
     "conductor": {"check_provision_state_interval": 2, "sync_power_state_interval": 5},
     "ilo": {"client_timeout": 20, "busy_timeout": 60, "reconcile_interval": 5},
 }
