@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.case import Case, Context
+from bench.fleet_cases import all_fleet_cases
 from bench.machine_cases import all_machine_cases
 from bench.media_cases import all_media_cases
 from bench.results import Row
@@ -27,7 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :returns: the exit code: 0, also when targets are missed; 1 when a case could not be measured.
     """
-    cases = [*all_write_cases(), *all_media_cases(), *all_machine_cases()]
+    cases = [
+        *all_write_cases(),
+        *all_media_cases(),
+        *all_machine_cases(),
+        *all_fleet_cases(),
+    ]
     arguments = _parser(cases).parse_args(argv)
     repeat = arguments.repeat or (_QUICK_REPEAT if arguments.quick else _REPEAT)
     context = Context(_make_directory(arguments.dir), repeat, arguments.quick, _Clock().say)

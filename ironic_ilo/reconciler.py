@@ -56,6 +56,9 @@ _LEFTOVERS = (
     boot_iso.REFERENCE,
     cleaning.CLEANING_NETWORK,
 )
+# In one run: a third of the threads that a conductor has ([conductor]workers_pool_size), for the
+# iLOs of a whole site may be silent.
+_MOST_CLEAN_UPS = 100
 #: The entry point of ``deploy.IloVirtualMediaIscsiDeploy``.
 DEPLOY_INTERFACE = "ilo-iscsi"
 
@@ -88,17 +91,20 @@ class Reconciler:
         filters={"reserved": False, "provision_state_in": _IDLE},
         predicate=has_leftovers,
         predicate_extra_fields=["driver_internal_info", "maintenance", "fault"],
+        limit=_MOST_CLEAN_UPS,
         shared_task=False,
     )
-    def clean_up_failed_deploys(self, task: Any, manager: Any, context: Any) -> None:  # noqa: ARG002
-        """Clean up after what failed without it: off, drives empty, no secrets."""
-        node = task.node
+    def clean_up_failed_deploys(self, task: Any, manager: Any, context: Any) -> bool:  # noqa: ARG002
+        """Clean up after what failed without it: off, drives empty, no secrets.
+
+        :returns: whether there is something to clean up.
+        """
         # The node may have changed before it was locked.
-        if node.provision_state not in _IDLE or not has_leftovers(node):
-            return
-        with _reporting(f"clean up node {node.uuid}"):
-            task.driver.deploy.clean_up(task)
-            LOG.info("Cleaned up what a deploy left of node %(node)s", {"node": node.uuid})
+        if task.node.provision_state not in _IDLE or not has_leftovers(task.node):
+            return False
+        # A silent iLO takes minutes, for which no other node waits. The lock goes with it.
+        task.spawn_after(manager._spawn_worker, _clean_up, task)
+        return True
 
     @METRICS.timer("Reconciler.tidy_up")
     @periodics.periodic(spacing=reconcile_interval)
@@ -109,6 +115,13 @@ class Reconciler:
         with _reporting("tidy up the object store"):
             _remove_floppies(manager, context)
             _restore_boot_isos(manager, context, boot_iso.reconcile(context))
+
+
+def _clean_up(task: Any) -> None:
+    """Clean up a node, which is locked."""
+    with _reporting(f"clean up node {task.node.uuid}"):
+        task.driver.deploy.clean_up(task)
+        LOG.info("Cleaned up what a deploy left of node %(node)s", {"node": task.node.uuid})
 
 
 @contextmanager

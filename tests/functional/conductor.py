@@ -29,11 +29,13 @@ class Conductor:
 
     :ivar config: its configuration files; the later ones win.
     :ivar list_drivers: ask its API for ``/v1/drivers``.
+    :ivar environment: variables on top of our own.
     """
 
     config: list[Path]
     log: Path
     list_drivers: Callable[[], requests.Response]
+    environment: Mapping[str, str] = field(default_factory=dict)
     _running: ExitStack = field(default_factory=ExitStack)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +44,8 @@ class Conductor:
         named = self.config[-1].with_name(f"{host}.conf")
         write_config_file(named, {"DEFAULT": {"host": host}})
         files = (f"--config-file={path}" for path in (*self.config, named))
-        program = Program("Ironic", [own_command("ironic"), *files], self.log)
+        argv = [own_command("ironic"), *files]
+        program = Program("Ironic", argv, self.log, self.environment)
         self._process = self._running.enter_context(
             running(program, is_ready=self._drives, timeout=SECONDS)
         )
@@ -54,6 +57,12 @@ class Conductor:
             return False
         return "ilo" in {driver["name"] for driver in reply.json().get("drivers", ())}
 
+    @property
+    def pid(self) -> int:
+        """Its master process."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End it."""
         self._running.close()
@@ -61,7 +70,7 @@ class Conductor:
     def kill(self) -> None:
         """End it as a power failure does: it tidies up nothing."""
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        os.killpg(self.pid, signal.SIGKILL)
         self._process.wait(SECONDS)
         self.stop()
 
@@ -97,8 +106,11 @@ def running_conductor(
             settings.api_url, str(config), emulator.control_url, emulator.servers, {}, None
         )
         cloud = Cloud(directory, services, artifacts, session or requests.Session())
-        log = directory / "logs" / "ironic.log"
-        conductor = Conductor([config], log, lambda: cloud.call("GET", "drivers"))
+        log, temporary = directory / "logs" / "ironic.log", directory / "tmp"
+        temporary.mkdir()
+        conductor = Conductor(
+            [config], log, lambda: cloud.call("GET", "drivers"), {"TMPDIR": str(temporary)}
+        )
         conductor.start()
         try:
             yield cloud, conductor

@@ -2,19 +2,18 @@
 
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.functional.artifacts import MIB, make_artifacts
 from tests.functional.cloud import Artifacts, Cloud, Node, running_cloud
 from tests.tgt import Tgtd, start_tgtd
 
 # Apart from another run of these tests on the same machine.
 FIRST_ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}.10"
 TGT_CONTROL_PORT = 6010
-MIB = 1024 * 1024
 # A little more than swap and root take.
 DISK_MIB = 1100
 # Of Ironic, in the labs of these tests.
@@ -32,29 +31,8 @@ OPTIONS = {
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory) -> Artifacts:
-    """Make something to deploy: a small file system, and noise for what is only copied."""
-    directory = tmp_path_factory.mktemp("artifacts")
-    tree = directory / "tree"
-    tree.mkdir()
-    (tree / "content").write_bytes(secrets.token_bytes(8 * MIB))
-    raw, image = directory / "root.raw", directory / "root.qcow2"
-    with raw.open("wb") as file:
-        file.truncate(64 * MIB)
-    for command in (
-        ["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(raw)],
-        ["qemu-img", "convert", "-O", "qcow2", str(raw), str(image)],
-    ):
-        subprocess.run(command, check=True, timeout=120)
-    for name, size in (("kernel", 1), ("ramdisk", 2), ("deploy.iso", 3)):
-        (directory / name).write_bytes(secrets.token_bytes(size * MIB))
-    return Artifacts(
-        directory,
-        image,
-        raw,
-        directory / "kernel",
-        directory / "ramdisk",
-        directory / "deploy.iso",
-    )
+    """Make something to deploy."""
+    return make_artifacts(tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture(scope="package")

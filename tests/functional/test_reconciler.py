@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 from ironic_ilo.object_store import ObjectInfo
 from ironic_ilo.web_store import ObjectDirectory
 from tests.functional.cloud import CONTAINER, Cloud, Node
-from tests.functional.conductor import Conductor, running_conductor, wait_until
+from tests.functional.conductor import SECONDS, Conductor, running_conductor, wait_until
 from tests.functional.conftest import DISK_MIB, MIB
 from tests.functional.test_deploy import assert_nothing_left
 from tests.tgt import Tgtd, start_tgtd
@@ -241,6 +242,41 @@ def test_ilo_that_cannot_be_reached_when_the_callback_times_out(lab, node):
     wait_until(lambda: node.show()["reservation"] is None)
     assert_nothing_left(lab.cloud, node)
     assert "Timeout reached while waiting for callback" in node.show()["last_error"]
+
+
+def test_silent_ilo_holds_up_no_other_node(lab, enrol):
+    silent, other = enrol(0), enrol(1)
+    silent.set("driver_info/client_timeout", 2 * SECONDS)
+    control = lab.cloud.control
+    for node in (silent, other):
+        node.boot_ramdisk()
+        control.set_faults(node.server.name, refuse=True)
+    wait_until(lambda: has_failed(silent) and has_failed(other))
+
+    control.set_faults(silent.server.name, silent=True)
+    wait_until(lambda: is_held(silent))
+    control.clear_faults(other.server.name)
+    wait_until(lambda: is_cleaned_up(other))
+    assert not is_cleaned_up(silent)
+
+    # It is still waited for.
+    lab.conductor.kill()
+    lab.conductor.start()
+
+
+def has_failed(node: Node) -> bool:
+    shown = node.show()
+    return shown["provision_state"] == "deploy failed" and not shown["reservation"]
+
+
+def is_held(node: Node, seconds: float = 3) -> bool:
+    """Tell whether a node is locked, and stays it; what an iLO refuses takes less time."""
+    deadline = time.monotonic() + seconds
+    while node.show()["reservation"]:
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_node_that_is_removed_while_it_waits(lab):

@@ -37,7 +37,9 @@ def clean_up(state, leftover, *, maintenance=False, fault=None):
     node = make_node()
     node.provision_state, node.maintenance, node.fault = state, maintenance, fault
     node.driver_internal_info = {leftover: "something"} if leftover else {}
-    task = SimpleNamespace(node=node, driver=mock.Mock())
+    task = SimpleNamespace(
+        node=node, driver=mock.Mock(), spawn_after=lambda _spawn, run, *given: run(*given)
+    )
     task.driver.boot = IloVirtualMediaBoot()
     manager = mock.Mock()
     manager.iter_nodes.return_value = [
