@@ -48,3 +48,9 @@ def known_node(cloud: Cloud, server: EmulatedServer, name: str, **changes: str) 
         yield uuid
     finally:
         cloud.ask("DELETE", f"nodes/{uuid}")
+
+
+def count_refused_logins(cloud: Cloud, server: str) -> int:
+    """Count the wrong passwords that a server's iLO was lately given over RIBCL."""
+    commands = [request["command"] for request in cloud.control.requests(server)]
+    return commands.count("LOGIN refused")
