@@ -259,9 +259,12 @@ def test_silent_ilo_holds_up_no_other_node(lab, enrol):
     wait_until(lambda: is_cleaned_up(other))
     assert not is_cleaned_up(silent)
 
-    # It is still waited for.
+    # It is still waited for, and would be again.
     lab.conductor.kill()
+    control.clear_faults(silent.server.name)
     lab.conductor.start()
+    wait_until(lambda: is_cleaned_up(silent))
+    wait_until(lambda: silent.show()["reservation"] is None)
 
 
 def has_failed(node: Node) -> bool:
