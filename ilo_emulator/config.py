@@ -94,6 +94,7 @@ class QemuConfig:
 
     :ivar disks: the first is the one that is tried first when the server boots from disk.
     :ivar iscsi_portal: where the guest's port 3260 is reached from outside.
+    :ivar agent_portal: where its port 9999 is, which ironic-python-agent listens on.
     """
 
     disks: tuple[DiskConfig, ...]
@@ -102,6 +103,7 @@ class QemuConfig:
     nic: Nic
     mac: str
     iscsi_portal: Endpoint | None
+    agent_portal: Endpoint | None
     accel: Accel
 
 
@@ -226,11 +228,16 @@ def _machine(table: "_Table") -> QemuConfig | None:
         cpus=qemu.integer("cpus", 2, range(1, 65)),
         nic=Nic(qemu.choice("nic", "e1000e", Nic)),
         mac=qemu.matching("mac", _MAC, "six hex pairs with colons"),
-        iscsi_portal=qemu.endpoint("iscsi_portal") if "iscsi_portal" in qemu.left else None,
+        iscsi_portal=_portal(qemu, "iscsi_portal"),
+        agent_portal=_portal(qemu, "agent_portal"),
         accel=Accel(qemu.choice("accel", "auto", Accel)),
     )
     qemu.end()
     return config
+
+
+def _portal(qemu: "_Table", key: str) -> Endpoint | None:
+    return qemu.endpoint(key) if key in qemu.left else None
 
 
 def _disks(qemu: "_Table") -> tuple[DiskConfig, ...]:

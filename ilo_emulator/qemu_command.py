@@ -19,6 +19,7 @@ from ilo_emulator.ovmf import FlashImages
 from ilo_emulator.state import BootDevice, Device
 
 _GUEST_ISCSI_PORT = 3260
+_GUEST_AGENT_PORT = 9999
 _ACCELERATORS = {Accel.TCG: "tcg,thread=multi", Accel.KVM: "kvm"}
 _DISK_DRIVERS: dict[DiskInterface, dict[str, Any]] = {
     DiskInterface.AHCI: {"driver": "ide-hd"},
@@ -136,9 +137,12 @@ class Launch:
         yield from ("-netdev", self._network())
 
     def _network(self) -> str:
-        portal = self.qemu.iscsi_portal
-        forward = f",hostfwd=tcp:{portal}-:{_GUEST_ISCSI_PORT}" if portal else ""
-        return f"user,id=network,ipv6=off{forward}"
+        portals = {
+            _GUEST_ISCSI_PORT: self.qemu.iscsi_portal,
+            _GUEST_AGENT_PORT: self.qemu.agent_portal,
+        }
+        forwards = (f",hostfwd=tcp:{at}-:{port}" for port, at in portals.items() if at)
+        return f"user,id=network,ipv6=off{''.join(forwards)}"
 
     def _devices(self) -> Iterator[str]:
         nodes = [*self._flash_nodes(), *itertools.starmap(_disk_node, enumerate(self.qemu.disks))]

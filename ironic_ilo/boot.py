@@ -108,17 +108,20 @@ class IloVirtualMediaBoot(Reconciler, BootWatch, base.BootInterface):
         """Empty both drives and remove the floppy image; nothing may be there.
 
         A server that runs a ramdisk, or has something in its drives, is powered off first: media
-        must not change under a running system.
+        must not change under a running system. A rescue goes on without them.
 
         :raises IloOperationError: a step of it failed; the other was tried.
         """
         in_use = ramdisk.SERVER_IN_USE in task.node.driver_internal_info
-        if manager_utils.is_fast_track(task):
+        rescued = task.node.provision_state == states.RESCUING
+        if manager_utils.is_fast_track(task) and not rescued:
             return
         try:
             virtual_media.cleanup_virtual_media_boot(task)
         finally:
-            if in_use or virtual_media.holds_media(task):
+            if rescued:
+                _leave_rescued_server(task)
+            elif in_use or virtual_media.holds_media(task):
                 ramdisk.release_server(task)
 
     @METRICS.timer("IloVirtualMediaBoot.prepare_instance")
@@ -155,6 +158,15 @@ class IloVirtualMediaBoot(Reconciler, BootWatch, base.BootInterface):
         boot_iso.release(task)
         if node.deploy_interface != DEPLOY_INTERFACE:
             boot_mode.restore(task)
+
+
+def _leave_rescued_server(task: Any) -> None:
+    """Take the media from a server whose user works on it now; Ironic has turned off any other.
+
+    The agent is all in memory, and has a secret on the floppy, which is not for the user.
+    """
+    virtual_media.eject_virtual_media(task)
+    ramdisk.forget_server(task)
 
 
 def _prepare_foreign_instance(task: Any) -> None:

@@ -4,23 +4,17 @@ Nobody can log in: the root password is locked. A login prompt is all that the d
 """
 
 import io
-import os
 import shutil
 import tarfile
 from pathlib import Path
 
-from ironic_ilo.exception import ProcessError
-from ironic_ilo.execute import execute
 from lab import cache
 from lab.instance_image import InstanceImage, make_root_image
-from lab.process import Program, run
+from lab.mmdebstrap import bootstrap
 
-SUITE = "bookworm"
 HOST_NAME = "proliant"
 ROOT_GIB = 2
 _IMAGE_MIB = 1024
-_SECONDS_TO_BOOTSTRAP = 1800.0
-_SECONDS_TO_TRY = 10.0
 
 _PACKAGES = ("initramfs-tools", "iproute2", "linux-image-amd64", "systemd-sysv", "udev", "zstd")
 # The demo needs none of these, and each costs time: on its way to the disk, or when udev loads it.
@@ -116,7 +110,8 @@ def build_debian_image(log: Path) -> InstanceImage:
     :param log: takes what mmdebstrap prints.
     :raises ProcessError: mmdebstrap, or a tool after it, failed.
     """
-    recipe = cache.digest_files([Path(__file__), Path(__file__).with_name("instance_image.py")])
+    modules = [Path(__file__).with_name(name) for name in ("instance_image.py", "mmdebstrap.py")]
+    recipe = cache.digest_files([Path(__file__), *modules])
     directory = cache.build_once("debian", recipe, lambda target: _build(target, log))
     return InstanceImage(directory, login_prompt=f"{HOST_NAME} login:", root_gib=ROOT_GIB)
 
@@ -153,37 +148,15 @@ def _bootstrap(tarball: Path, ours: Path, log: Path) -> None:
     Our files go in before the kernel, whose ramdisk they configure, and once more afterwards:
     mmdebstrap resets some of them.
     """
-    options = [
-        "--variant=minbase",
-        "--architectures=amd64",
-        f"--include={','.join(_PACKAGES)}",
-        '--aptopt=Apt::Install-Recommends "false"',
-        "--dpkgopt=force-unsafe-io",
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-        f"--essential-hook=tar-in {ours} /",
-        f"--customize-hook=chroot $1 systemctl --quiet enable {_ENABLED_UNITS}",
-        f"--customize-hook=chroot $1 systemctl --quiet mask {_MASKED_UNITS}",
-    ]
-    program = Program(
-        "mmdebstrap",
-        [*_mmdebstrap_command(), *options, SUITE, tarball],
+    bootstrap(
+        tarball,
         log,
-        # It needs administrators' tools, and removes its directory in /tmp when told to stop.
-        environment={"PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
-        stop_seconds=60.0,
+        variant="minbase",
+        packages=_PACKAGES,
+        left_out=_LEFT_OUT,
+        options=[
+            f"--essential-hook=tar-in {ours} /",
+            f"--customize-hook=chroot $1 systemctl --quiet enable {_ENABLED_UNITS}",
+            f"--customize-hook=chroot $1 systemctl --quiet mask {_MASKED_UNITS}",
+        ],
     )
-    run(program, timeout=_SECONDS_TO_BOOTSTRAP)
-
-
-def _mmdebstrap_command() -> list[str]:
-    """Choose how it gets to be root of what it installs: in a user namespace, if it may make one.
-
-    Containers and chroots often forbid that; sudo is what ``./run`` installs packages with, too.
-    """
-    if os.geteuid() == 0:
-        return ["mmdebstrap", "--mode=root"]
-    try:
-        execute(["unshare", "--user", "true"], timeout=_SECONDS_TO_TRY)
-    except ProcessError:
-        return ["sudo", "--non-interactive", "mmdebstrap", "--mode=root"]
-    return ["mmdebstrap", "--mode=unshare"]

@@ -13,10 +13,12 @@ from typing import Any
 import requests
 
 from lab.process import Program, own_command, running
-from lab.settings import ILO_PORT, ISCSI_PORT, LOOPBACK, Settings
+from lab.settings import AGENT_PORT, ILO_PORT, ISCSI_PORT, LOOPBACK, Settings
 
 USER_NAME = "Administrator"
 
+# All of the agent's system is in memory.
+_AGENT_MIB = 2048
 _SECONDS_TO_START = 60.0
 _SECONDS_FOR_ANSWER = 60.0
 
@@ -166,6 +168,8 @@ def _server_tables(settings: Settings, directory: Path, number: int, name: str) 
             disk=str(directory / f"{name}.qcow2"),
             mac=_mac(number),
             iscsi_portal=f"{address}:{ISCSI_PORT}",
+            memory_mib=_AGENT_MIB if settings.agent else None,
+            agent_portal=f"{address}:{AGENT_PORT}" if settings.agent else None,
         )
         for disk in settings.extra_disks:
             yield _table("[[server.qemu.extra_disks]]", **asdict(disk))

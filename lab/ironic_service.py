@@ -62,6 +62,8 @@ def _service_options(settings: Settings) -> Sections:
         "api": {"host_ip": LOOPBACK, "port": settings.ports.api, "api_workers": 1},
         "database": {"connection": f"sqlite:///{_database_file(settings)}"},
         "oslo_concurrency": {"lock_path": state / "locks"},
+        # Those that agents make for themselves.
+        "agent": {"certificates_path": state / "certificates"},
         "pxe": {
             "images_path": state / "instance_images",
             "instance_master_path": state / "master_images",

@@ -79,18 +79,16 @@ class Node:
         *,
         timeout: float,
         on_poll: PollCallback | None = None,
-        config_drive: ConfigDriveSource = None,
+        **arguments: Any,
     ) -> ApiNode:
         """Set a provision state's verb, and wait for the state that it leads to.
 
         :param target: ``manage``, ``provide``, ``active``, ``deleted`` and so on.
         :param on_poll: called with the node twice a second.
-        :param config_drive: what Ironic takes for one.
+        :param arguments: of the verb: ``config_drive``, ``clean_steps``, ``rescue_password``.
         """
         with _explained(f"Moving node {self.uuid} with {target!r}"):
-            self.connection.baremetal.set_node_provision_state(
-                self.uuid, target, config_drive=config_drive
-            )
+            self.connection.baremetal.set_node_provision_state(self.uuid, target, **arguments)
         deadline = time.monotonic() + timeout
         while (node := self.get()).provision_state != wanted:
             if on_poll is not None:

@@ -14,6 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 ILO_PORT = 8443
 ISCSI_PORT = 3260
+AGENT_PORT = 9999
 
 STANDALONE = "standalone"
 OPENSTACK = "openstack"
@@ -77,6 +78,7 @@ class Settings:
     :ivar boot_mode: that the servers are delivered with: ``legacy`` or ``uefi``.
     :ivar secure_boot: whether they are delivered with Secure Boot on, which needs ``uefi``.
     :ivar extra_disks: of each server, besides the one that it boots from.
+    :ivar agent: whether ironic-python-agent runs on them: it needs memory, and is called.
     """
 
     directory: Path
@@ -89,6 +91,7 @@ class Settings:
     boot_mode: str = LEGACY
     secure_boot: bool = False
     extra_disks: tuple[Disk, ...] = ()
+    agent: bool = False
 
     @property
     def api_url(self) -> str:

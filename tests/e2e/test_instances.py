@@ -9,12 +9,9 @@ import hashlib
 import json
 import secrets
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from lab.settings import Disk, Ports, Settings, cache_directory, with_free_ports
 from lab.sources import Sources, offer
 from lab.tiny_instance import KERNEL_PARAMETERS, ConfigDrive, Report, wait_for_report
 from lab.whole_disk_image import Table, build_whole_disk_image
+from tests.web_server import web_server
 
 pytestmark = pytest.mark.e2e
 
@@ -293,18 +291,6 @@ def check_whole_disk(report: Report, *, firmware: str) -> None:
 def again(report: Report, *, boots: int) -> Report:
     """Say what the same instance says when its ephemeral data have seen so many boots."""
     return replace(report, ephemeral=report.ephemeral | {"boots": boots})
-
-
-@contextmanager
-def web_server(directory: Path) -> Iterator[str]:
-    """Serve a directory, and yield the URL."""
-    handler = partial(SimpleHTTPRequestHandler, directory=directory)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def compare(disk: Path, image: Path, directory: Path) -> None:

@@ -1,33 +1,49 @@
 """Ironic's own deploy interfaces, cleaning and rescue over virtual media, up to the agent."""
 
 import hashlib
-import threading
+import json
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import requests
 
+from ilo_emulator.certificate import server_context
 from ironic_ilo.ramdisk import SERVER_IN_USE
 from tests.functional.paper_ramdisk import read_floppy
+from tests.web_server import serving, web_server
 
 pytestmark = pytest.mark.functional
 
 RESCUE_PASSWORD = "canary-rescue"
 
 
+class ObedientAgent(BaseHTTPRequestHandler):
+    """Does at once whatever Ironic commands, as it says."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"command_status": "SUCCEEDED", "command_error": None}).encode()
+        self.send_response(requests.codes.ok)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def agent(tmp_path) -> Iterator[dict[str, str]]:
+    """Run an agent's API, and give what its heartbeats say of it."""
+    tls = server_context(tmp_path, "127.0.0.1", ["agent"])
+    certificate = (tmp_path / "certificate.pem").read_text()
+    with serving(ObedientAgent, tls) as url:
+        yield {"callback_url": url, "agent_verify_ca": certificate}
+
+
 @pytest.fixture
 def image_url(cloud) -> Iterator[str]:
     """Serve an image as a web server would."""
-    directory = cloud.artifacts.directory
-    handler = partial(SimpleHTTPRequestHandler, directory=directory)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/{cloud.artifacts.raw.name}"
-        server.shutdown()
-        thread.join()
+    with web_server(cloud.artifacts.directory) as url:
+        yield f"{url}/{cloud.artifacts.raw.name}"
 
 
 @pytest.fixture
@@ -66,12 +82,12 @@ def assert_media_gone(cloud, node):
     assert not cloud.stored(f"image-{node.uuid}")
 
 
-def heartbeat(cloud, node, token):
-    body = {"callback_url": "http://127.0.0.1:9", "agent_version": "11", "agent_token": token}
-    return cloud.call("POST", f"heartbeat/{node.uuid}", body)
+def heartbeat(node, token, agent):
+    body = {"agent_version": "13.0.0", "agent_token": token, **agent}
+    return node.cloud.call("POST", f"heartbeat/{node.uuid}", body)
 
 
-def test_direct_deploy_boots_the_agent(cloud, node, image_url):
+def test_direct_deploy_boots_the_agent(cloud, node, image_url, agent):
     checksum = hashlib.sha256(cloud.artifacts.raw.read_bytes()).hexdigest()
     node.set("deploy_interface", "direct")
     node.set("instance_info", {"image_source": image_url, "image_checksum": checksum})
@@ -86,7 +102,9 @@ def test_direct_deploy_boots_the_agent(cloud, node, image_url):
     assert shown["driver_internal_info"]["deploy_boot_mode"] == "bios"
     looked_up = cloud.ask("GET", f"lookup?node_uuid={node.uuid}")
     assert parameters["ipa-agent-token"] not in str(looked_up)
-    assert heartbeat(cloud, node, "wrong").status_code == 400
+    refused = heartbeat(node, "wrong", agent)
+    assert refused.status_code == 400
+    assert "token" in refused.text
 
     node.provision("deleted")
     gone = node.wait("available")
@@ -201,6 +219,30 @@ def test_rescue_and_back(cloud, ramdisk_node):
     digest = hashlib.sha256(cloud.artifacts.kernel.read_bytes()).hexdigest()
     assert f"/iso-{digest[:40]}/" in boots(node)[-1]
     assert node.drives()["FLOPPY"] is None
+
+
+def test_a_rescued_server_stays_on_without_media(cloud, ramdisk_node, agent):
+    node = ramdisk_node
+    node.set("rescue_interface", "agent")
+    node.set("driver_info/rescue_iso", cloud.artifacts.ramdisk.as_uri())
+    node.provision("active")
+    node.wait("active")
+    ask(node, "rescue", rescue_password=RESCUE_PASSWORD)
+    node.wait("rescue wait")
+    token = floppy_of(node)["ipa-agent-token"]
+    starts = node.emulated()["starts"]
+    reply = heartbeat(node, token, agent)
+    assert reply.ok, reply.text
+    shown = node.wait("rescue")
+    assert (shown["power_state"], node.emulated()["power"]) == ("power on", "on")
+    assert node.emulated()["starts"] == starts
+    assert SERVER_IN_USE not in shown["driver_internal_info"]
+    assert_media_gone(cloud, node)
+
+    node.provision("unrescue")
+    assert node.wait("active")["power_state"] == "power on"
+    digest = hashlib.sha256(cloud.artifacts.kernel.read_bytes()).hexdigest()
+    assert f"/iso-{digest[:40]}/" in boots(node)[-1]
 
 
 def test_an_instance_written_by_us_is_rescued(cloud, node, tgtd, disk):

@@ -103,6 +103,22 @@ def test_what_an_agent_leaves_is_cleaned_up(world):
     assert task.node.last_error == "cosmic rays"
 
 
+def test_a_rescue_goes_on_without_media(world):
+    """Even where Ironic would keep an agent for its next task (fast track)."""
+    task = make_task(states.RESCUING, "direct")
+    task.node.driver_internal_info = {ramdisk.SERVER_IN_USE: True}
+    with (
+        mock.patch.object(type(task.node), "save", autospec=True),
+        mock.patch.object(manager_utils, "is_fast_track", autospec=True, return_value=True),
+        mock.patch.object(manager_utils, "node_power_action", autospec=True) as power,
+    ):
+        IloVirtualMediaBoot().clean_up_ramdisk(task)
+    assert not power.called
+    assert world.ilo.eject_media.call_count == 2
+    assert world.remove_floppy.called
+    assert task.node.driver_internal_info == {}
+
+
 def test_no_ramdisk_is_prepared_in_a_take_over(world):
     task = make_task(states.RESCUE, "direct", rescue_iso="http://192.0.2.1/rescue.iso")
     IloVirtualMediaBoot().prepare_ramdisk(task, {"ipa-api-url": "http://192.0.2.1:6385"})

@@ -92,9 +92,13 @@ def test_commas_are_escaped(tmp_path: Path):
     assert any(text.endswith("pass,,word") for text in options(command, "-object"))
 
 
-def test_the_iscsi_port_is_reached_from_outside(tmp_path: Path):
+def test_ports_are_reached_from_outside(tmp_path: Path):
     [network] = options(launch(tmp_path).command(), "-netdev")
-    assert "hostfwd=tcp:127.0.20.11:20260-:3260" in network
+    iscsi = ",hostfwd=tcp:127.0.20.11:20260-:3260"
+    assert network.endswith(f",ipv6=off{iscsi}")
+    more = 'agent_portal = "127.0.20.11:9999"\n'
+    [network] = options(launch(tmp_path, more=more).command(), "-netdev")
+    assert network.endswith(f",ipv6=off{iscsi},hostfwd=tcp:127.0.20.11:9999-:9999")
 
 
 @pytest.mark.parametrize(
