@@ -47,9 +47,11 @@ _BUSY_WORDS = re.compile(r"\bPOST\b|(?i:self.test|\bbusy\b|in progress|try again
 _CHECK_NETWORK = (
     "Check that the iLO has power and network, and `ilo_address` and `client_port` in driver_info."
 )
-_CHECK_CA = (
+#: For certificates.
+CHECK_CA = (
     "Set `ilo_verify_ca` in driver_info to the CA that signed it, and `ilo_address` to a name or "
-    "address that stands in it."
+    "address that stands in it. One that is too weak has to be renewed, or else borne with "
+    "`ilo_min_tls_version`."
 )
 _CHECK_TLS = (
     "Check that `client_port` in driver_info is the iLO's HTTPS port. If its firmware is too old "
@@ -226,7 +228,7 @@ def _class_words(error: Exception) -> str:
 # The first class that fits decides, so the specific stand before the general.
 _MEANINGS = (
     _Meaning(TimeoutError, BmcUnreachable, _CHECK_NETWORK, str),
-    _Meaning(ssl.SSLCertVerificationError, BmcUnreachable, _CHECK_CA, _certificate_words),
+    _Meaning(ssl.SSLCertVerificationError, BmcUnreachable, CHECK_CA, _certificate_words),
     _Meaning(ssl.SSLError, BmcUnreachable, _CHECK_TLS, _tls_words),
     _Meaning(OSError, BmcUnreachable, _CHECK_NETWORK, _system_words),
     _Meaning(UnicodeError, BmcUnreachable, _CHECK_NETWORK, "its name cannot be looked up"),

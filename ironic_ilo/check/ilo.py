@@ -20,6 +20,7 @@ from ironic_ilo.bmc import (
     SecureBoot,
     connect,
 )
+from ironic_ilo.bmc.errors import CHECK_CA
 from ironic_ilo.bmc.types import TlsVersion
 from ironic_ilo.check.certificate import Certificate, Handshake, read_certificate, shake_hands
 from ironic_ilo.check.findings import Check, Group, Verdict, failure, ok, skipped, warning
@@ -42,10 +43,6 @@ _CHECK_NETWORK = (
 )
 _CHECK_NAME = "Check `ilo_address` in driver_info, and this machine's name servers."
 _CHECK_TLS = "Check that `client_port` in driver_info is the iLO's HTTPS port."
-_CHECK_CA = (
-    "Set `ilo_verify_ca` in driver_info to the CA that signed it, and `ilo_address` to a name or "
-    "address that stands in it."
-)
 _RENEW = "Give the iLO a new certificate, on its web page or through its API."
 
 
@@ -136,7 +133,7 @@ class _Examination:
         try:
             shake_hands(self._access)
         except ssl.SSLCertVerificationError as error:
-            return failure(f"not trusted: {error.verify_message}; {_describe(shown)}", _CHECK_CA)
+            return failure(f"not trusted: {error.verify_message}; {_describe(shown)}", CHECK_CA)
         except OSError as error:
             return failure(f"TLS failed ({_words(error)})", _CHECK_TLS)
         now = datetime.datetime.now(datetime.UTC)
@@ -211,7 +208,7 @@ def judge_certificate(
         return warning(
             f"not verified; {_describe(shown)}",
             "`ilo_verify_ca` is False, so anyone on the network can read the iLO's password. "
-            f"{_CHECK_CA}",
+            f"{CHECK_CA}",
         )
     against = "the system's CAs" if verify_ca is True else verify_ca
     if shown.expires - now < _SOON:

@@ -95,7 +95,8 @@ def test_key_exchange_over_rsa_alone(kind, suite, old_certificate: Path, access:
     server.context.maximum_version = ssl.TLSVersion.TLSv1_2
     way = dataclasses.replace(access, address="localhost", verify_ca=str(old_certificate))
     try:
-        with pytest.raises(BmcUnreachable, match="TLS failed"):
+        # Pythons differ: Debian's own knows the suite by default, but bears no such certificate.
+        with pytest.raises(BmcUnreachable, match=r"(TLS failed|weak).*`ilo_min_tls_version`"):
             reach(server, way, None)
         assert reach(server, way, TlsVersion.TLS_1_2) is PowerState.OFF
     finally:
