@@ -64,6 +64,7 @@ def _service_options(settings: Settings) -> Sections:
         "oslo_concurrency": {"lock_path": state / "locks"},
         # Those that agents make for themselves.
         "agent": {"certificates_path": state / "certificates"},
+        "deploy": {"iso_master_path": state / "master_isos"},
         "pxe": {
             "images_path": state / "instance_images",
             "instance_master_path": state / "master_images",

@@ -1,9 +1,6 @@
 """Bad input ends in a clear error before anything is powered on, and leaves nothing behind."""
 
-import http.server
 import subprocess
-import threading
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import pytest
 from tests.functional.checking import count_refused_logins
 from tests.functional.conftest import MIB
 from tests.functional.test_deploy import assert_nothing_left
+from tests.web_server import web_server
 
 pytestmark = pytest.mark.functional
 
@@ -122,34 +120,29 @@ def test_image_with_another_checksum(cloud, node):
 
 
 @pytest.fixture
-def web_server(artifacts):
+def artifacts_url(artifacts):
     """Serve the artifacts over HTTP."""
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=artifacts.directory)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with web_server(artifacts.directory) as url:
+        yield url
 
 
-def test_image_from_the_web_needs_a_checksum(node, web_server):
-    node.set("instance_info/image_source", f"{web_server}/root.qcow2")
+def test_image_from_the_web_needs_a_checksum(node, artifacts_url):
+    node.set("instance_info/image_source", f"{artifacts_url}/root.qcow2")
     refuse(node, "image_checksum")
 
 
-def test_image_from_the_web_with_another_checksum(cloud, node, web_server):
-    node.set("instance_info/image_source", f"{web_server}/root.qcow2")
+def test_image_from_the_web_with_another_checksum(cloud, node, artifacts_url):
+    node.set("instance_info/image_source", f"{artifacts_url}/root.qcow2")
     node.set("instance_info/image_checksum", "0" * 64)
     fail(cloud, node, "checksum")
 
 
-def test_cached_image_that_was_changed_is_not_used(cloud, node, web_server, artifacts):
+def test_cached_image_that_was_changed_is_not_used(cloud, node, artifacts_url, artifacts):
     """Ironic's cache checks nothing on a hit."""
     checksum = subprocess.run(
         ["sha256sum", str(artifacts.image)], check=True, capture_output=True, text=True, timeout=60
     ).stdout.split()[0]
-    node.set("instance_info/image_source", f"{web_server}/root.qcow2")
+    node.set("instance_info/image_source", f"{artifacts_url}/root.qcow2")
     node.set("instance_info/image_checksum", checksum)
     node.boot_ramdisk().call_back(error="enough")
     node.wait("deploy failed")
@@ -164,8 +157,8 @@ def test_cached_image_that_was_changed_is_not_used(cloud, node, web_server, arti
         path.unlink()
 
 
-def test_deploy_iso_that_cannot_be_read(cloud, node, web_server):
-    node.set("driver_info/deploy_iso", f"{web_server}/none.iso?signature=canary-signature")
+def test_deploy_iso_that_cannot_be_read(cloud, node, artifacts_url):
+    node.set("driver_info/deploy_iso", f"{artifacts_url}/none.iso?signature=canary-signature")
     fail(cloud, node, "deploy_iso", "none.iso", "404")
     assert "canary-signature" not in node.show()["last_error"]
 

@@ -1,10 +1,8 @@
 """Several nodes get the same image at once: it is prepared once, and written to two at a time."""
 
 import hashlib
-import http.server
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -12,11 +10,11 @@ from functools import partial
 import pytest
 
 from ironic_ilo.timeline import PROGRESS, TIMELINE
-from lab.settings import LOOPBACK
 from tests.functional.cloud import Artifacts, Cloud, Node, running_cloud
 from tests.functional.conductor import wait_until
 from tests.functional.conftest import DISK_MIB, MIB, OPTIONS
 from tests.tgt import Tgtd, start_tgtd
+from tests.web_server import FileHandler, serving
 
 pytestmark = pytest.mark.functional
 
@@ -62,20 +60,14 @@ def downloads(artifacts) -> Iterator[list[str]]:
     """Serve the artifacts over HTTP; the server's URL, then the paths that are asked for."""
     seen: list[str] = []
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(FileHandler):
+        def do_GET(self) -> None:  # noqa: N802 - http.server's
             seen.append(self.path)
             super().do_GET()
 
-        def log_message(self, *_arguments: object) -> None:
-            """Keep quiet."""
-
-    handler = partial(Handler, directory=artifacts.directory)
-    with http.server.ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
-        seen.append(f"http://{LOOPBACK}:{server.server_port}")
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(partial(Handler, directory=artifacts.directory)) as url:
+        seen.append(url)
         yield seen
-        server.shutdown()
 
 
 def use_image(nodes: list[Node], url: str, artifacts: Artifacts) -> None:

@@ -4,11 +4,6 @@ import base64
 import gzip
 import json
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +15,7 @@ from tests.functional.disks import (
     read_partitions,
     run_tool,
 )
+from tests.web_server import web_server
 
 pytestmark = pytest.mark.functional
 
@@ -148,20 +144,6 @@ def packed(tmp_path) -> str:
     return base64.b64encode(gzip.compress(iso.read_bytes())).decode()
 
 
-@contextmanager
-def served(directory: Path) -> Iterator[str]:
-    """Serve a directory over HTTP."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(directory))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_config_drives_as_ironic_gives_them(node, tgtd, disk, packed, tmp_path) -> None:
     """Text, a URL, and an object: each time on the same disk, in the same place."""
     os.truncate(disk, 1200 * MIB)
@@ -174,7 +156,7 @@ def test_config_drives_as_ironic_gives_them(node, tgtd, disk, packed, tmp_path) 
     (tmp_path / "served/drive").write_text(packed)
     for given in ("a URL", {"user_data": USER_DATA, "meta_data": {"a": 1}}):
         erase(disk, configdrive)
-        with served(tmp_path / "served") as url:
+        with web_server(tmp_path / "served") as url:
             form = f"{url}/drive?sig=c4nary" if given == "a URL" else given
             shown = deploy(node, tgtd, disk, "rebuild", form)
         assert "c4nary" not in json.dumps(shown)

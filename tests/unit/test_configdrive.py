@@ -5,10 +5,7 @@ import copy
 import gzip
 import stat
 import tempfile
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from ironic.conf import CONF
 from ironic_ilo import configdrive, execute
 from ironic_ilo.ironic_errors import IloOperationError
 from tests.unit.nodes import make_node
+from tests.web_server import web_server
 
 CANARY = "c4nary-0f8e2d"
 # A volume descriptor that says as much as blkid asks for (ECMA-119, section 8.4).
@@ -48,13 +46,8 @@ def url(tmp_path) -> Iterator[str]:
     (directory / "text").write_text(pack(ISO))
     (directory / "gzipped").write_bytes(gzip.compress(ISO))
     (directory / "noise").write_text(CANARY)
-    handler = partial(SimpleHTTPRequestHandler, directory=str(directory))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with web_server(directory) as served:
+        yield served
 
 
 def read(node) -> bytes:

@@ -9,7 +9,6 @@ import json
 import ssl
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -24,6 +23,8 @@ import sushy
 from proliantutils.ilo.ribcl import RIBCLOperations
 from proliantutils.ilo.ris import RISOperations
 from proliantutils.redfish.redfish import RedfishOperations
+
+from tests.web_server import serving
 
 ADDRESS = "127.0.20.20"
 USERNAME = "Administrator"
@@ -249,9 +250,5 @@ class _ImageServer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def images() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.20.21", 0), _ImageServer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.20.21:{server.server_port}"
-        server.shutdown()
-        thread.join(SECONDS_TO_OBEY)
+    with serving(_ImageServer, address="127.0.20.21") as url:
+        yield url

@@ -1,12 +1,9 @@
 """Ironic's own hardware type ``redfish``, unmodified, on emulated iLOs with servers of paper."""
 
 import base64
-import functools
 import gzip
-import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +19,7 @@ from tests.functional.cloud import Artifacts, Cloud, Node, running_cloud
 from tests.functional.conductor import wait_until
 from tests.functional.conftest import OPTIONS
 from tests.functional.third_party.conftest import ADDRESS, PLAIN_PASSWORD, USERNAME, Emulated
+from tests.web_server import web_server
 
 pytestmark = pytest.mark.functional
 
@@ -60,21 +58,11 @@ class Published:
     url: str
 
 
-class _Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     root = tmp_path_factory.mktemp("published")
-    handler = functools.partial(_Files, directory=root)
-    with http.server.ThreadingHTTPServer(("127.0.20.22", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield Published(root, f"http://127.0.20.22:{server.server_port}")
-        server.shutdown()
-        thread.join(60)
+    with web_server(root, "127.0.20.22") as url:
+        yield Published(root, url)
 
 
 @pytest.fixture(scope="module")
