@@ -36,13 +36,15 @@ class Conductor:
     log: Path
     list_drivers: Callable[[], requests.Response]
     environment: Mapping[str, str] = field(default_factory=dict)
+    _host: str = "lab"
     _running: ExitStack = field(default_factory=ExitStack)
     _process: subprocess.Popen[bytes] | None = None
 
-    def start(self, host: str = "lab") -> None:
-        """Start it under a host name."""
-        named = self.config[-1].with_name(f"{host}.conf")
-        write_config_file(named, {"DEFAULT": {"host": host}})
+    def start(self, host: str | None = None) -> None:
+        """Start it, under another host name if one is given."""
+        self._host = host or self._host
+        named = self.config[-1].with_name(f"{self._host}.conf")
+        write_config_file(named, {"DEFAULT": {"host": self._host}})
         files = (f"--config-file={path}" for path in (*self.config, named))
         argv = [own_command("ironic"), *files]
         program = Program("Ironic", argv, self.log, self.environment)
@@ -74,8 +76,8 @@ class Conductor:
         self._process.wait(SECONDS)
         self.stop()
 
-    def restart(self, host: str = "lab") -> None:
-        """End it, and start it again."""
+    def restart(self, host: str | None = None) -> None:
+        """End it, and start it again, under another host name if one is given."""
         self.stop()
         self.start(host)
 
