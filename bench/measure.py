@@ -4,11 +4,12 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.results import Sample
 from bench.wire import WireCounter
+from tests.processes import find_descendants, read_text
 
 _SECONDS_BETWEEN_LOOKS = 0.05
 _KIB_IN_MIB = 1024
@@ -70,7 +71,7 @@ class _Watcher:
         self.peak_kib = 0
         self.cpu_seconds = 0.0
         self._wire = wire
-        self._strangers = set(_descendants(os.getpid()))
+        self._strangers = set(find_descendants(os.getpid()))
         self._rss_before = _own_rss_kib()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -90,34 +91,13 @@ class _Watcher:
             self.cpu_seconds = time.thread_time()
 
     def _look(self) -> int:
-        tools = set(_descendants(os.getpid())) - self._strangers
+        tools = set(find_descendants(os.getpid())) - self._strangers
         grown = max(0, _own_rss_kib() - self._rss_before)
         return grown + sum(_peak_rss_kib(pid) for pid in tools)
 
 
-def _descendants(pid: int) -> Iterator[int]:
-    for task in _listed(Path(f"/proc/{pid}/task")):
-        for child in map(int, _read(task / "children").split()):
-            yield child
-            yield from _descendants(child)
-
-
-def _listed(directory: Path) -> list[Path]:
-    try:
-        return list(directory.iterdir())
-    except OSError:  # it has ended
-        return []
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:  # it has ended
-        return ""
-
-
 def _own_rss_kib() -> int:
-    return int(_read(Path("/proc/self/statm")).split()[1]) * _PAGE_KIB
+    return int(read_text(Path("/proc/self/statm")).split()[1]) * _PAGE_KIB
 
 
 def _peak_rss_kib(pid: int) -> int:
@@ -127,7 +107,7 @@ def _peak_rss_kib(pid: int) -> int:
             return 0
     except OSError:
         return 0
-    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+    for line in read_text(Path(f"/proc/{pid}/status")).splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
     return 0

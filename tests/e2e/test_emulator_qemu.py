@@ -29,6 +29,7 @@ from proliantutils.ilo.ris import RISOperations
 
 from ilo_emulator.accelerator import PROCESSORS, runs_guest
 from ilo_emulator.config import Accel
+from tests.processes import find_children
 
 pytestmark = pytest.mark.e2e
 
@@ -123,8 +124,7 @@ class Emulator:
         return log.exists() and text.encode() in log.read_bytes()
 
     def children(self) -> list[int]:
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        return find_children(self.process.pid)
 
     def boot_once(self, *media: tuple[str, str]) -> None:
         for device, url in media:

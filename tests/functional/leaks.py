@@ -5,12 +5,12 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from ironic_ilo.web_store import ObjectDirectory
 from tests.functional.cloud import Node
 from tests.functional.fleet import Fleet
+from tests.processes import find_descendants
 
 #: Things by name, and how many there are of each.
 Things = Counter[str]
@@ -88,12 +88,8 @@ def _services(fleet: Fleet) -> dict[str, int]:
     return {"the conductor": fleet.conductor.pid, "the image server": ready["pid"]}
 
 
-def _with_descendants(pid: int) -> Iterator[int]:
-    yield pid
-    with contextlib.suppress(OSError):  # it has ended
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                yield from _with_descendants(child)
+def _with_descendants(pid: int) -> list[int]:
+    return [pid, *find_descendants(pid)]
 
 
 def _held_by_process(service: str, pid: int) -> Things:

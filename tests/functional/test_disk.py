@@ -33,6 +33,7 @@ from tests.functional.disks import (
     run_tool,
 )
 from tests.iscsi_relay import SYNCHRONIZE_CACHE, WRITES, start_relay
+from tests.processes import find_children, find_name
 from tests.tgt import Tgtd, start_tgtd
 
 pytestmark = pytest.mark.functional
@@ -376,8 +377,8 @@ def test_no_qemu_img_outlives_its_conductor(node, tmp_path) -> None:
         )  # fmt: skip
         try:
             assert relay.frozen.wait(SOON)
-            (writer,) = _children(conductor.pid)
-            assert Path(f"/proc/{writer}/comm").read_text() == "qemu-img\n"
+            (writer,) = find_children(conductor.pid)
+            assert find_name(writer) == "qemu-img"
             argv = Path(f"/proc/{writer}/cmdline").read_bytes()
             environment = Path(f"/proc/{writer}/environ").read_bytes()
         finally:
@@ -386,11 +387,6 @@ def test_no_qemu_img_outlives_its_conductor(node, tmp_path) -> None:
         _wait_until(lambda: not Path(f"/proc/{writer}").exists() or _is_zombie(writer))
 
     assert SECRET.encode() not in argv + environment
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def _is_zombie(pid: int) -> bool:

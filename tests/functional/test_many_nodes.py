@@ -109,8 +109,10 @@ def test_five_nodes_at_once(cloud, nodes, targets, downloads, tmp_path) -> None:
         assert node.find_ramdisk().call_back().ok
         wait_until(lambda node=node: "place" in find_progress(node))
         assert find_progress(node) == {"stage": "wait", "place": place}
-    for target in targets[:SLOTS]:
-        target.process.send_signal(signal.SIGCONT)
+    # One slot becomes free, and serves them all while the other one is held.
+    targets[0].process.send_signal(signal.SIGCONT)
+    wait_until(lambda: all("write" in find_stages(node) for node in nodes))
+    targets[1].process.send_signal(signal.SIGCONT)
     for node in nodes:
         node.wait("active")
 

@@ -1,5 +1,6 @@
 """Writes to a real iSCSI target over links and to disks that fail."""
 
+import os
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from ironic_ilo.qemu_img import ImageFormat
 from tests.functional import disks
 from tests.functional.disks import SOON, find_free_port, make_image, run_tool
 from tests.iscsi_relay import WRITES, start_relay
+from tests.processes import find_children, find_name
 from tests.tgt import Tgtd, start_tgtd
 
 pytestmark = pytest.mark.functional
@@ -116,9 +118,7 @@ def test_a_disk_that_fails_ends_the_write(tmp_path, image) -> None:
 
 def _find_tools() -> list[str]:
     """Name the tools that this process has started and not ended."""
-    tasks = Path("/proc/self/task").iterdir()
-    children = " ".join((task / "children").read_text() for task in tasks).split()
-    names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in children]
+    names = map(find_name, find_children(os.getpid()))
     return [name for name in names if name.startswith("qemu")]
 
 
