@@ -105,30 +105,40 @@ class LeaksCase(FleetCase):
 class SilentCase(FleetCase):
     """Deploys beside servers whose iLOs do not answer.
 
-    The silent ones are to be deployed as well; Ironic and our reconciler look after them, too.
-    A row's time: of the average deploy. Its ratio: of the time when all iLOs answer.
+    All servers are to be deployed, the silent ones first; Ironic and our reconciler look after
+    them, too. A row's time: of the average deploy among those that always answer. Its ratio: of
+    the time when all do. The conductor's one core is the narrow place here, so how fast the others
+    are with nothing beside them is measured as well.
     """
 
     name = "silent"
 
     def seconds(self, context: Context) -> float:
         """See :class:`Case`."""
-        return 60 + 90 * context.repeat
+        return 60 + 150 * context.repeat
 
     def measure(self, context: Context, directory: Path) -> Sequence[Row]:
         """See :class:`Case`."""
         silent, nodes = (1, 5) if context.quick else (2, 20)
-        answering, dead = range(silent, nodes), range(silent)
-        alone, beside = list[Sample](), list[Sample]()
+        kinds: dict[str, dict[int, Course]] = {
+            "all iLOs answer": {number: Course() for number in range(silent)},
+            "a tenth is silent": {number: Silent() for number in range(silent)},
+            "nothing beside them": {},
+        }
+        samples: dict[str, list[Sample]] = {kind: [] for kind in kinds}
         with self.running_fleet(directory, nodes) as fleet:
             for _round in context.rounds(self.name):
-                alone.append(_deploy_some(fleet, answering))
-                beside.append(_deploy_some(fleet, answering, dead))
-        base = Row(self.name, "all iLOs answer", alone, len(answering))
-        row = Row(self.name, "a tenth is silent", beside, len(answering))
-        ratio = row.wall_s / base.wall_s
-        target = Target("time, of that when all answer", ratio, Bound.AT_MOST, _MOST_SLOWED)
-        return [replace(base, ratio=1.0), replace(row, ratio=ratio, targets=[target])]
+                for kind, beside in kinds.items():
+                    samples[kind].append(_deploy_beside(fleet, beside, range(silent, nodes)))
+        return _compare([Row(self.name, kind, samples[kind], nodes - silent) for kind in kinds])
+
+
+def _compare(rows: list[Row]) -> list[Row]:
+    """Give rows their ratios to the first one, and the second its target."""
+    every, silent, alone = (replace(row, ratio=row.wall_s / rows[0].wall_s) for row in rows)
+    ratio = silent.wall_s / every.wall_s
+    target = Target("time, of that when all answer", ratio, Bound.AT_MOST, _MOST_SLOWED)
+    return [every, replace(silent, targets=[target]), alone]
 
 
 def all_fleet_cases() -> list[Case]:
@@ -143,8 +153,6 @@ def _deploy_all(fleet: Fleet, memory: float) -> Sample:
     return Sample(wall, peak_rss_mib=max(0.0, leaks.read_memory(fleet) - memory))
 
 
-def _deploy_some(fleet: Fleet, answering: range, silent: range = range(0)) -> Sample:
-    # The silent ones first: they are at it while the others are deployed.
-    courses: dict[int, Course] = {number: Silent() for number in silent}
-    seconds = fleet.deploy(courses | {number: Course() for number in answering})
+def _deploy_beside(fleet: Fleet, beside: dict[int, Course], answering: range) -> Sample:
+    seconds = fleet.deploy(beside | {number: Course() for number in answering})
     return Sample(statistics.mean(seconds[number] for number in answering))
