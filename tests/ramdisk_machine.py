@@ -12,16 +12,17 @@ import secrets
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from deploy_ramdisk.network import FILE_NAME, render_network_conf
 from ironic_ilo.images import create_vfat_image
+from tests.web_server import serving
 
 GUEST = "127.0.21.10"  # where the guest's iSCSI port is seen
 MAC = "52:54:00:21:00:01"
@@ -96,23 +97,9 @@ def start_conductor(
         def log_message(self, *arguments: object) -> None:
             pass
 
-    class Server(http.server.ThreadingHTTPServer):
-        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-
-        def handle_error(self, *arguments: object) -> None:
-            pass  # a client that refuses our certificate
-
-    with Server((host, 0), Handler) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        conductor.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield conductor
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, tls, host) as url:
+        conductor.port = urlsplit(url).port or 0
+        yield conductor
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ import hashlib
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ironic_ilo.ramdisk import SERVER_IN_USE
-from lab import console
 from lab.agent_iso import make_agent_iso
 from lab.emulator import Control
 from lab.ironic_service import HOST_SEEN_BY_GUESTS
@@ -19,53 +18,30 @@ from lab.node import Node, connected, enrol
 from lab.services import running_services
 from lab.settings import LOOPBACK, UEFI, Ports, Settings, with_free_ports
 from lab.sources import Sources
-from lab.tiny_instance import Report, wait_for_report
 from lab.whole_disk_image import Table, build_whole_disk_image
+from tests.e2e.server import DEADLINE, Server
 from tests.web_server import web_server
 
 pytestmark = pytest.mark.e2e
 
 ADDRESS = "127.0.75.10"
-# Several times what it takes here: CI's cores are shared.
-DEADLINE = 900
 # The agent takes no smaller disk, unless it is told to.
 DISK_SIZE = "4G"
 META_DATA = {"uuid": "0d6cbb2e-1f5c-4b0e-b4d5-0a7b38d1c7a4", "name": "tiny"}
 
 
 @dataclass
-class Server:
+class AgentServer(Server):
     """The lab's only server.
 
-    :ivar disk: the file that is its disk.
     :ivar store: where what virtual media carry is published.
     """
 
-    node: Node
-    control: Control
-    disk: Path
-    store: Path
-    _seen: int = 0
-
-    def state(self) -> dict[str, Any]:
-        return self.control.server("node-0")
-
-    def report(self) -> Report:
-        """Return what the instance says when it has booted once more."""
-        report, self._seen = wait_for_report(self.console, after=self._seen, timeout=DEADLINE)
-        return report
-
-    def wait_for_text(self, text: str) -> None:
-        """Wait until the console shows a text, behind what was waited for before."""
-        self._seen = console.wait_for_text(self.console, text, after=self._seen, timeout=DEADLINE)
-
-    @property
-    def console(self) -> Path:
-        return Path(self.state()["console_log"])
+    store: Path = field(kw_only=True)
 
 
 @pytest.fixture
-def server(request, tmp_path, agent_ramdisk) -> Iterator[Server]:
+def server(request, tmp_path, agent_ramdisk) -> Iterator[AgentServer]:
     """Enrol a server whose nodes the agent deploys, with what a former tenant left on its disk."""
     table, settings = request.param
     image = build_whole_disk_image(table).raw
@@ -98,7 +74,7 @@ def server(request, tmp_path, agent_ramdisk) -> Iterator[Server]:
         connection.baremetal.patch_node(uuid, operations)
         node = Node(connection, uuid)
         node.assign(Sources("", instance_info(image, url)))
-        yield Server(node, control, disk, settings.directory / "images")
+        yield AgentServer(node, control, "node-0", disk, store=settings.directory / "images")
 
 
 def instance_info(image: Path, url: str) -> dict[str, Any]:

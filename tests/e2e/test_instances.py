@@ -24,8 +24,9 @@ from lab.node import ConfigDriveSource, Node, connected, enrol
 from lab.services import Services, running_services
 from lab.settings import Disk, Ports, Settings, cache_directory, with_free_ports
 from lab.sources import Sources, offer
-from lab.tiny_instance import KERNEL_PARAMETERS, ConfigDrive, Report, wait_for_report
+from lab.tiny_instance import KERNEL_PARAMETERS, ConfigDrive, Report
 from lab.whole_disk_image import Table, build_whole_disk_image
+from tests.e2e.server import DEADLINE, Server
 from tests.web_server import web_server
 
 pytestmark = pytest.mark.e2e
@@ -36,8 +37,6 @@ DISK_MIB = 2560
 # Beside the one that is deployed to.
 OTHER_DISK = Disk(size_gib=3, sector_size=4096, interface="nvme")
 SWAP_MIB = 64
-# Several times what it takes here: CI's cores are shared.
-DEADLINE = 900
 USER_DATA = b"#!/bin/sh\necho hello\n"
 META_DATA = {"name": "tiny", "uuid": "8a3f7b3e-5a0e-4f0e-9d52-2f8f3c1f5b10"}
 # What a config drive holds, by path.
@@ -48,17 +47,8 @@ CONFIG_DRIVE = {
 
 
 @dataclass
-class Server:
-    """A server of the lab, as a node of Ironic and by its console.
-
-    :ivar disk: the file that is its first disk.
-    """
-
-    node: Node
-    control: Control
-    name: str
-    disk: Path
-    _seen: int = 0
+class InstanceServer(Server):
+    """A server that instances are deployed to."""
 
     def deploy(
         self,
@@ -72,15 +62,9 @@ class Server:
         self.node.move(verb, "active", timeout=DEADLINE, config_drive=config_drive)
         return self.report()
 
-    def report(self) -> Report:
-        """Return what the instance says when it has booted once more."""
-        console = Path(self.control.server(self.name)["console_log"])
-        report, self._seen = wait_for_report(console, after=self._seen, timeout=DEADLINE)
-        return report
-
     def bytes_fetched(self) -> int:
         """Count what it has read through virtual media."""
-        return int(self.control.server(self.name)["bytes_fetched"])
+        return int(self.state()["bytes_fetched"])
 
 
 @dataclass
@@ -93,12 +77,12 @@ class Lab:
     disks: Path
     deploy_iso: Path
 
-    def server(self, name: str) -> Server:
+    def server(self, name: str) -> InstanceServer:
         """Enrol a server."""
         sources = Sources(self.deploy_iso.as_uri(), {})
         uuid = enrol(self.services, self.services.servers[name], sources)
         disk = self.disks / f"{name}.qcow2"
-        return Server(Node(self.connection, uuid), self.control, name, disk)
+        return InstanceServer(Node(self.connection, uuid), self.control, name, disk)
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,12 @@
 """Small web servers, some of which fail."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-LOOPBACK = "127.0.0.1"
-_SECONDS = 60
+from tests import web_server
 
 
 @contextmanager
@@ -25,14 +23,8 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], object]) -> Iterator[str]
         def log_message(self, *arguments: object) -> None:
             pass
 
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://{LOOPBACK}:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join(_SECONDS)
+    with web_server.serving(Handler) as url:
+        yield url
 
 
 def send(

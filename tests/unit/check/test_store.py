@@ -11,7 +11,7 @@ from ironic_ilo.check.findings import Status, run_checks
 from ironic_ilo.exception import InvalidInput, StoreError
 from ironic_ilo.web_store import WebStore
 from tests.image_server_process import SIGNING_KEY, running_image_server
-from tests.unit.check.serving import LOOPBACK, send, send_range, serving
+from tests.unit.check.serving import send, send_range, serving
 
 # Several times what anything takes here.
 SECONDS = 60
@@ -110,7 +110,7 @@ def test_a_store_that_takes_objects_but_makes_no_urls(tmp_path):
         def get_tmp_url(self, *arguments, **options):
             raise StoreError("There is no key", hint="Set one.")
 
-    found = check_store(KeylessStore(tmp_path, f"http://{LOOPBACK}", SIGNING_KEY))
+    found = check_store(KeylessStore(tmp_path, "http://127.0.0.1", SIGNING_KEY))
     assert found["store-publish"].hint == "Set one."
     assert is_empty(tmp_path)
 
